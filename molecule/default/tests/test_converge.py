@@ -1,0 +1,36 @@
+"""A second run changes nothing, a dry run on a converged host shows nothing, the installed collection does the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from conftest import ROOT, Scenario, started
+from testinfra.host import Host
+
+
+def test_second_run_touches_nothing(scenario: Scenario, host: Host) -> None:
+    before = started(host)
+    run = scenario.site()
+    assert run.status == 0 and run.changed == 0, run.output
+    assert started(host) == before
+
+
+def test_dry_run_on_a_converged_host_shows_nothing(scenario: Scenario) -> None:
+    run = scenario.site("--check", "--diff")
+    assert run.status == 0 and run.changed == 0, run.output
+    assert "+++" not in run.output
+
+
+def test_installed_collection_converges_the_same_host(scenario: Scenario, tmp_path: Path) -> None:
+    """Built, installed into an empty folder, and run from there, without the clone."""
+    galaxy = ["ansible-galaxy", "collection"]
+    elsewhere = {**os.environ, "ANSIBLE_CONFIG": "/dev/null", "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "installed")}
+    subprocess.run([*galaxy, "build", "--output-path", str(tmp_path), str(ROOT)], check=True, env=elsewhere)
+    (archive,) = tmp_path.glob("drover-platform-*.tar.gz")
+    subprocess.run([*galaxy, "install", "-p", str(tmp_path / "installed"), str(archive)], check=True, env=elsewhere, cwd=tmp_path)
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(scenario.inventory), "drover.platform.site"],
+        check=False, env=elsewhere, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout + done.stderr

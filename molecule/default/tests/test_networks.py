@@ -1,0 +1,49 @@
+"""Who can reach whom: databases have no way in or out but their own stack, names stay within their stack."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import containers
+from testinfra.host import Host
+
+ASK = """docker exec %s python3 -c "
+import socket
+socket.setdefaulttimeout(3)
+%s
+" """
+
+
+def run_in(host: Host, container: str, code: str) -> int:
+    return int(host.run(ASK % (container, code)).rc)
+
+
+@pytest.mark.parametrize("container", ["shop-db-1", "shop-cache-1"])
+def test_database_and_cache_are_on_internal_networks_only(host: Host, container: str) -> None:
+    for network in containers(host)[container]["NetworkSettings"]["Networks"]:
+        assert host.check_output(f"docker network inspect -f '{{{{.Internal}}}}' {network}") == "true", network
+
+
+def test_backend_reaches_its_database_by_name(host: Host) -> None:
+    assert run_in(host, "shop-backend-1", "socket.create_connection(('db', 5432))") == 0
+
+
+def test_another_stack_reaches_neither_name_nor_address(host: Host) -> None:
+    assert run_in(host, "notes-app-1", "socket.getaddrinfo('backend', 8080)") != 0
+    assert run_in(host, "notes-app-1", "socket.getaddrinfo('db', 5432)") != 0
+    for network in containers(host)["shop-backend-1"]["NetworkSettings"]["Networks"].values():
+        assert run_in(host, "notes-app-1", f"socket.create_connection(('{network['IPAddress']}', 8080))") != 0
+
+
+def test_private_network_reaches_neither_host_nor_outside(host: Host) -> None:
+    gateway = host.check_output("docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' private")
+    addresses = [gateway, host.check_output("hostname -I").split()[0], "10.77.0.5"]
+    for address in addresses:
+        for port in (22, 80, 5000):
+            code = f"import socket; socket.create_connection(('{address}', {port}), 2)"
+            done = host.run(f'docker run --rm --network private drover/demo-notes:1.0.0 python3 -c "{code}"')
+            assert done.rc != 0, f"{address}:{port} answered a container on the private network"
+
+
+def test_only_the_proxy_publishes_a_port(host: Host) -> None:
+    published = {name for name, each in containers(host).items() if each["HostConfig"]["PortBindings"]}
+    assert published == {"proxy-traefik-1"}

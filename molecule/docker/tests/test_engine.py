@@ -1,0 +1,64 @@
+"""The engine: few restarts, validated options, containers that outlive it (D2, D3, D4)."""
+
+from __future__ import annotations
+
+import json
+
+from conftest import Scenario, eventually, fetch, started
+from testinfra.host import Host
+
+
+def starts(host: Host) -> int:
+    """Return how often systemd started dockerd since boot."""
+    return int(host.check_output("journalctl -u docker -b -o cat --no-pager | grep -c 'Starting docker.service' || true"))
+
+
+def test_first_converge_restarted_docker_at_most_once(host: Host) -> None:
+    """Runs first: one start by the package, one restart with our options, none by the second run."""
+    assert 1 <= starts(host) <= 2
+    assert "start-limit-hit" not in host.check_output("journalctl -b --no-pager")
+
+
+def test_options_are_merged_and_in_force(host: Host) -> None:
+    options = json.loads(host.file("/etc/docker/daemon.json").content_string)
+    assert options["registry-mirrors"] and options["live-restore"] is True
+    assert host.check_output("docker info -f '{{.LiveRestoreEnabled}} {{.LoggingDriver}}'") == "true local"
+
+
+def test_bad_options_leave_docker_untouched(scenario: Scenario, host: Host) -> None:
+    def state() -> tuple[str, str, int]:
+        file = host.check_output("sha256sum /etc/docker/daemon.json; stat -c %Y /etc/docker/daemon.json")
+        return file, host.check_output("systemctl show docker -p MainPID,StateChangeTimestamp"), starts(host)
+
+    before = state()
+    for wrong in ({"no-such-option": True}, {"live-restore": "perhaps"}, {"default-address-pools": [{"base": "x"}]}):
+        run = scenario.site("--tags", "docker", "-e", json.dumps({"docker_daemon_options": wrong}))
+        assert run.status != 0 and "daemon.json" in run.output, run.output
+    assert state() == before
+
+
+def test_option_that_never_took_effect_is_healed(scenario: Scenario, host: Host) -> None:
+    """A run died between writing the file and the restart: the next run compares the running engine, not a flag."""
+    host.check_output("touch /etc/docker/daemon.json")
+    before = host.check_output("systemctl show docker -p MainPID")
+    assert scenario.site("--tags", "docker").status == 0
+    assert host.check_output("systemctl show docker -p MainPID") != before
+    again = scenario.site("--tags", "docker")
+    assert again.changed == 0, again.output
+
+
+def test_containers_keep_running_through_restart_and_kill(host: Host) -> None:
+    before = started(host)
+    host.check_output("systemctl restart docker")
+    assert started(host) == before
+    host.check_output("systemctl reset-failed docker; kill -9 $(pidof dockerd)")
+    assert eventually(lambda: host.run("docker info").rc == 0)
+    assert started(host) == before
+    assert fetch(host, "keeper.test.example", "/up")[0] == 200
+
+
+def test_address_pools_hold_many_stacks(host: Host) -> None:
+    """Docker's own pools end after 31 networks; twenty stacks need two each."""
+    names = [f"pool{n}" for n in range(60)]
+    host.check_output(" && ".join(f"docker network create {name}" for name in names))
+    host.check_output(f"docker network rm {' '.join(names)}")

@@ -1,0 +1,96 @@
+"""A wrong inventory is refused with a message that names the place, and nothing on the host has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Scenario, stack, started
+from testinfra.host import Host
+
+Client = Callable[..., Path]
+Stacks = list[dict[str, Any]]
+
+
+def state(host: Host) -> tuple[dict[str, tuple[str, str]], str]:
+    """Return what runs, and every file with its time and mode."""
+    files = host.check_output("find /srv /etc/drover /etc/docker /opt/drover -printf '%p %T@ %m %l\\n' | sort | sha256sum")
+    return started(host), files
+
+
+WRONG: dict[str, tuple[Callable[[Stacks], Any], list[str]]] = {
+    "unknown key": (lambda s: stack(s, "alpha").update(versoin="1"), ["stacks.yml", "versoin", "version"]),
+    "wrong type": (lambda s: stack(s, "alpha").update(port="eighty"), ["alpha", "port", "eighty"]),
+    "unknown compose folder": (lambda s: s.append({"name": "ghost", "compose": "ghosts"}), ["ghosts", "compose"]),
+    "duplicate host route": (lambda s: stack(s, "beta").update(host="ALPHA.test.example"), ["alpha.test.example", "beta"]),
+    "port clash with the proxy": (
+        lambda s: stack(s, "people").update(publish=[{"service": "web", "port": 8080, "host_port": 80}]), ["80", "proxy"]),
+    "no such service": (
+        lambda s: stack(s, "jobs")["routes"].append({"host": "x.test.example", "service": "wbe", "port": 80}), ["wbe", "web"]),
+    "latest": (lambda s: stack(s, "alpha").update(version="latest"), ["latest", "allow"]),
+    "empty secret": (lambda s: stack(s, "sealed")["secrets"].update(api_key=""), ["api_key", "empty"]),
+    "placeholder secret": (lambda s: stack(s, "sealed")["secrets"].update(api_key="changeme"), ["api_key", "placeholder"]),
+    "missing secret": (lambda s: stack(s, "sealed")["secrets"].pop("api_key"), ["api_key", "sealed"]),
+    "odd unicode": (lambda s: stack(s, "alpha").update(host="al\u202epha.test.example"), ["U+202E"]),
+    "not supported yet": (lambda s: stack(s, "alpha").update(egress={"app": ["https"]}), ["egress", "not supported yet"]),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_data(wrong: str, scenario: Scenario, host: Host, client: Client) -> None:
+    change, words = WRONG[wrong]
+    before = state(host)
+    run = scenario.site(inventory=client(change))
+    assert run.status != 0
+    for word in words:
+        assert word in run.output, run.output
+    assert state(host) == before
+
+
+FILES = {
+    "network_mode: host": ("network_mode: host", ["network_mode", "host"]),
+    "privileged": ("privileged: true", ["privileged", "allow"]),
+    "docker socket": ("volumes: ['/var/run/docker.sock:/var/run/docker.sock']", ["docker.sock"]),
+    "unknown service key": ("imagee: x", ["imagee", "image"]),
+    "rejected by Compose": ("mem_limit: lots", ["mem_limit", "lots"]),
+}
+
+
+@pytest.mark.parametrize("wrong", FILES)
+def test_wrong_stack_file(wrong: str, scenario: Scenario, host: Host, client: Client) -> None:
+    line, words = FILES[wrong]
+    before = state(host)
+    folder = client(lambda stacks: None)
+    path = folder / "compose" / "jobs" / "compose.yaml"
+    path.write_text(path.read_text().replace("  web:\n", f"  web:\n    {line}\n"))
+    run = scenario.site(inventory=folder)
+    assert run.status != 0
+    for word in ["jobs", *words]:
+        assert word in run.output, run.output
+    assert state(host)[0] == before[0]
+
+
+def test_yaml_bomb(scenario: Scenario, host: Host, client: Client) -> None:
+    folder = client(lambda stacks: None)
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    path = folder / "compose" / "jobs" / "compose.yaml"
+    path.write_text(path.read_text() + "x-bomb:\n" + "".join(f"  {line}\n" for line in lines))
+    before = state(host)
+    run = scenario.site(inventory=folder)
+    assert run.status != 0 and "jobs" in run.output and "expands" in run.output, run.output
+    assert state(host) == before
+
+
+def test_several_mistakes_come_together(scenario: Scenario, client: Client) -> None:
+    def wrong(stacks: Stacks) -> None:
+        stack(stacks, "alpha").update(versoin="1")
+        stack(stacks, "beta").update(port=70000)
+        stack(stacks, "sealed")["secrets"].update(api_key="")
+
+    run = scenario.site(inventory=client(wrong))
+    assert run.status != 0
+    for word in ("versoin", "70000", "api_key"):
+        assert word in run.output, run.output

@@ -1,0 +1,35 @@
+"""After a power cut or a reboot every stack is reconciled, one-shot dependencies included."""
+
+from __future__ import annotations
+
+from conftest import Scenario, containers, eventually, fetch
+from testinfra.host import Host
+
+HOSTS = ("alpha", "beta", "sealed", "jobs", "people")
+
+
+def serves(host: Host) -> bool:
+    return all(fetch(host, f"{name}.test.example", "/up")[0] == 200 for name in HOSTS)
+
+
+def test_power_cut(scenario: Scenario, host: Host) -> None:
+    scenario.testhost("power-cut", scenario.name)
+    assert eventually(lambda: serves(host), 90)
+    assert scenario.site("--tags", "stacks").changed == 0
+
+
+def test_power_cut_in_a_one_shot(scenario: Scenario, host: Host) -> None:
+    """The one-shot was cut off: the boot runs it again, and only then what depends on it."""
+    host.check_output("docker rm -f jobs-web-1 && docker start jobs-prepare-1")
+    scenario.testhost("power-cut", scenario.name)
+    assert eventually(lambda: serves(host), 90)
+    found = containers(host, "jobs")
+    assert found["jobs-prepare-1"]["State"]["ExitCode"] == 0
+    assert found["jobs-prepare-1"]["State"]["FinishedAt"] < found["jobs-web-1"]["State"]["StartedAt"]
+
+
+def test_status_after_boot(host: Host) -> None:
+    done = host.run("drover status")
+    assert done.rc == 0, done.stdout
+    for name in HOSTS:
+        assert name in done.stdout
