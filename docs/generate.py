@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""Writes everything that repeats the schema; `--check` only says what differs.
+
+The schema is plugins/plugin_utils/schema.py. From it come the reference page, the argument specs of the roles
+`stacks` and `proxy`, and the commented sample inventory.
+"""
+
+# GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / ".collections"))
+
+from ansible_collections.drover.platform.plugins.plugin_utils.key import Key  # noqa: E402
+from ansible_collections.drover.platform.plugins.plugin_utils.schema import PLATFORM, STACKS  # noqa: E402
+
+NOTE = "# Written by docs/generate.py from plugins/plugin_utils/schema.py: change that, then `make docs`.\n"
+TYPES = {"text": "str", "number": "int", "boolean": "bool", "list": "list", "map": "dict", "dict": "dict"}
+WORDS = {
+    "text": "text",
+    "number": "number",
+    "boolean": "true or false",
+    "list": "list",
+    "map": "mapping by name",
+}
+
+
+def files() -> dict[str, str]:
+    """Every generated file by its path in the repository."""
+    sample = "inventories/example/group_vars/all"
+    return {
+        "docs/reference.md": reference(),
+        "roles/stacks/meta/argument_specs.yml": role_spec(
+            "Stacks on the host, as the inventory describes them",
+            {
+                "stacks_stacks": ("drover_stacks | default([])", STACKS),
+                "stacks_platform": ("drover_platform | default({})", PLATFORM),
+            },
+        ),
+        "roles/proxy/meta/argument_specs.yml": role_spec(
+            "The proxy, as a stack of its own",
+            {"proxy_platform": ("drover_platform | default({})", PLATFORM)},
+        ),
+        f"{sample}/stacks.yml": sample_file("drover_stacks", STACKS),
+        f"{sample}/platform.yml": sample_file("drover_platform", PLATFORM),
+    }
+
+
+# --- the reference page
+
+
+def reference() -> str:
+    """Two tables, one row a key."""
+    return "\n".join(
+        [
+            "# Every key of the data model",
+            "",
+            "Written by `docs/generate.py` from `plugins/plugin_utils/schema.py`. A key marked *later* has",
+            'its final shape but no behaviour yet: unless empty it is refused with "not supported yet".',
+            "",
+            "## `drover_stacks`: a list, each item",
+            "",
+            *table(STACKS.items),
+            "",
+            "## `drover_platform`",
+            "",
+            *table(PLATFORM),
+            "",
+        ]
+    )
+
+
+def table(key: Key | None) -> Iterator[str]:
+    yield "| Key | Type | Default | Meaning |"
+    yield "|---|---|---|---|"
+    for path, inner in rows(key, ""):
+        default = (
+            "**required**" if inner.required else f"`{json.dumps(inner.default)}`" if inner.default else ""
+        )
+        later = "" if inner.supported else " *(later)*"
+        yield f"| `{path}` | {type_of(inner)} | {default} | {inner.about}{later} |"
+
+
+def rows(key: Key | None, prefix: str) -> Iterator[tuple[str, Key]]:
+    """Every key below, with its path; NAME stands for a name of the user's."""
+    for name, inner in key.keys.items() if key else ():
+        path = f"{prefix}{name}"
+        yield path, inner
+        yield from rows(inner, f"{path}.")
+        items, step = inner.items, "[]" if inner.kind == "list" else ".NAME"
+        if items and (items.keys or items.options):
+            yield from below(items, path + step)
+
+
+def below(items: Key, path: str) -> Iterator[tuple[str, Key]]:
+    """The keys of a list's or map's items, whichever of several shapes has any."""
+    for shape in (items, *items.options):
+        yield from rows(shape, f"{path}.")
+
+
+def type_of(key: Key) -> str:
+    if key.choices:
+        return " or ".join(f"`{word}`" for word in key.choices)
+    if key.kind == "either":
+        return " or ".join(dict.fromkeys(type_of(option) for option in key.options))
+    return WORDS.get(key.kind, "mapping") + (f" of {type_of(key.items)}" if key.items else "")
+
+
+# --- argument specs
+
+
+def role_spec(about: str, variables: dict[str, tuple[str, Key]]) -> str:
+    options = {
+        name: {**spec(key), "default": f"{{{{ {default} }}}}"} for name, (default, key) in variables.items()
+    }
+    spec_of_main = {"short_description": about, "options": options}
+    return "---\n" + NOTE + dump({"argument_specs": {"main": spec_of_main}})
+
+
+def spec(key: Key) -> dict[str, Any]:
+    """Ansible's form of the key. Either of two shapes, and a map's names, it cannot say."""
+    found: dict[str, Any] = {
+        "description": key.about,
+        "type": "raw" if key.kind == "either" else TYPES[key.kind],
+    }
+    found |= {"required": True} if key.required else {}
+    found |= {"choices": list(key.choices)} if key.choices else {}
+    found |= {"options": {name: spec(inner) for name, inner in key.keys.items()}} if key.keys else {}
+    if key.kind == "list" and key.items:
+        inner = spec(key.items)
+        found |= {"elements": inner["type"], **({"options": inner["options"]} if "options" in inner else {})}
+    return found
+
+
+class Indented(yaml.SafeDumper):
+    """Lists stand further in than the key they belong to."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        del indentless
+        super().increase_indent(flow, False)
+
+
+def dump(data: object) -> str:
+    return yaml.dump(data, Dumper=Indented, sort_keys=False, width=110, allow_unicode=True)
+
+
+# --- the commented sample
+
+
+def sample_file(name: str, key: Key) -> str:
+    return "\n".join(["---", NOTE.rstrip(), f"# {key.about}", f"{name}:", *sample(key, 1)]) + "\n"
+
+
+def sample(key: Key, level: int) -> Iterator[str]:
+    """The lines of a key's inside."""
+    if key.kind == "list" and key.items:
+        yield from dashed(list(sample(key.items, level + 1)), level)
+    elif key.kind == "map" and key.items:
+        yield line(f"{key.sample_name}:", level)
+        yield from sample(key.items, level + 1)
+    for name, inner in key.keys.items():
+        yield from entry(name, inner, level)
+
+
+def dashed(lines: list[str], level: int) -> Iterator[str]:
+    """A list's item: its first key carries the dash, and comments before it stand where the dash does."""
+    first = next(index for index, text in enumerate(lines) if not text.lstrip().startswith("#"))
+    yield from ("  " * level + text.lstrip() for text in lines[:first])
+    yield "  " * level + "- " + lines[first].lstrip()
+    yield from lines[first + 1 :]
+
+
+def entry(name: str, key: Key, level: int) -> Iterator[str]:
+    """One key: its meaning as a comment, then an example of it, commented out where it is none to keep."""
+    margin = "  " * level
+    yield from (f"{margin}# {text}" for text in textwrap.wrap(key.about + notes(key), 100 - len(margin)))
+    lines = list(example(name, key, level))
+    kept = key.in_sample and has_example(key)
+    yield from (text if kept else f"{margin}# {text.removeprefix(margin)}" for text in lines)
+
+
+def example(name: str, key: Key, level: int) -> Iterator[str]:
+    if isinstance(key.example, dict | list):
+        yield line(f"{name}:", level)
+        yield from (line(text, level + 1) for text in flat(key.example))
+    elif key.example is not None:
+        yield line(f"{name}: {json.dumps(key.example)}", level)
+    else:
+        yield line(f"{name}:", level)
+        yield from sample(key, level + 1) if has_example(key) else ()
+
+
+def has_example(key: Key) -> bool:
+    inside = [*key.keys.values(), *([key.items] if key.items else [])]
+    return key.example is not None or (key.supported and any(has_example(inner) for inner in inside))
+
+
+def flat(values: dict[str, Any] | list[Any]) -> Iterator[str]:
+    if isinstance(values, dict):
+        yield from (f"{name}: {json.dumps(value)}" for name, value in values.items())
+    else:
+        yield from (f"- {json.dumps(value)}" for value in values)
+
+
+def notes(key: Key) -> str:
+    """Choices, default, and whether it must or cannot be given."""
+    found = [
+        "required" if key.required else "",
+        f"one of: {', '.join(key.choices)}" if key.choices else "",
+        f"default: {key.default}" if key.default else "",
+        "" if key.supported else "not supported yet",
+    ]
+    return f" ({'; '.join(note for note in found if note)})" if any(found) else ""
+
+
+def line(text: str, level: int) -> str:
+    return "  " * level + text
+
+
+def main() -> int:
+    """Writes the files, or with --check names those that differ."""
+    stale = {
+        path: text
+        for path, text in files().items()
+        if not (ROOT / path).is_file() or (ROOT / path).read_text() != text
+    }
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path} differs from the schema: run `make docs`", file=sys.stderr)
+        return 1 if stale else 0
+    for path, text in stale.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text)
+        print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

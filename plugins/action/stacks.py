@@ -1,0 +1,71 @@
+"""Puts stacks onto a host: understands the inventory, sends one tree of files, lets the agent apply it."""
+
+# GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils import boundary, placement, release
+from ..plugin_utils.model import Model
+
+Result = dict[str, Any]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """One task for all stacks: its cost does not grow with their number."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    @classmethod
+    def finalize_task_arg(cls, name: str, value: Any, templar: Any, context: Any) -> Any:
+        """Refuses a variable that would never end, before Ansible writes it out."""
+        return boundary.finalized(name, value, templar, super().finalize_task_arg, context)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
+        """Validates everything, then two modules: the tree of files, and the agent."""
+        del tmp
+        result: Result = super().run(None, task_vars)
+        model = boundary.model(self._task.args, task_vars or {})
+        if model.problems:
+            raise AnsibleActionFail(boundary.report(model.problems))
+        return {**result, **self._carry_out(model, task_vars or {})}
+
+    def _carry_out(self, model: Model, task_vars: Mapping[str, Any]) -> Result:
+        releases = [release.build(stack) for stack in model.stacks]
+        arguments = placement.tree(releases, [entry["name"] for entry in model.absent])
+        placed = self._module(
+            "tree", {**arguments, "folders": arguments["folders"] + self._more_folders()}, task_vars
+        )
+        if placed.get("failed") or placed.get("unreachable"):
+            return placed
+        applied = self._module("apply", {"manifests": placement.manifests(releases, model.absent)}, task_vars)
+        return _merged(placed, applied)
+
+    def _more_folders(self) -> list[Result]:
+        """The proxy's folder of routes, which its container mounts."""
+        return placement.route_folders() if self._task.args.get("what") == "proxy" else []
+
+    def _module(self, name: str, arguments: Result, task_vars: Mapping[str, Any]) -> Result:
+        """The module's answer without its invocation, which would repeat what was sent."""
+        answer: Result = self._execute_module(
+            f"drover.platform.{name}", module_args=arguments, task_vars=task_vars
+        )
+        answer.pop("invocation", None)
+        return answer
+
+
+def _merged(placed: Result, applied: Result) -> Result:
+    """One result of two: changed if either was, both differences, and what the agent did."""
+    differences = [*_listed(placed.get("diff")), *_listed(applied.get("diff"))]
+    changed = bool(placed.get("changed") or applied.get("changed"))
+    return {**placed, **applied, "changed": changed, **({"diff": differences} if differences else {})}
+
+
+def _listed(diff: object) -> list[object]:
+    return diff if isinstance(diff, list) else [diff] if diff else []

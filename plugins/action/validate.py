@@ -1,0 +1,34 @@
+"""Says everything that is wrong with an inventory, before any host is touched."""
+
+# GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils import boundary
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Runs on the controller alone."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    @classmethod
+    def finalize_task_arg(cls, name: str, value: Any, templar: Any, context: Any) -> Any:
+        """Refuses a variable that would never end, before Ansible writes it out."""
+        return boundary.finalized(name, value, templar, super().finalize_task_arg, context)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Fails with all problems together, or changes nothing."""
+        del tmp
+        result: dict[str, Any] = super().run(None, task_vars)
+        model = boundary.model(self._task.args, task_vars or {})
+        if model.problems:
+            raise AnsibleActionFail(boundary.report(model.problems))
+        names = [stack.name for stack in model.stacks] + [entry["name"] for entry in model.absent]
+        return {**result, "changed": False, "stacks": names}

@@ -1,0 +1,182 @@
+# GPL-3.0-or-later
+"""Mounts: nothing of the host that would give it away, and files that can travel."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+
+from .. import paths
+from ..compose.normal import Plain
+from ..derive import files
+from ..problem import Path, Problem
+from ..stack import PROXY, Stack, entries, inner
+from ..words import quoted
+
+NEEDS = frozenset({"allow"})
+LARGEST, MOST = 1 << 20, 4 << 20
+_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
+_CLOSED = (
+    "/etc",
+    "/root",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/var/run",
+    "/boot",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/opt/drover",
+    "/var/lib",
+    "/srv/stacks",
+    "/srv/proxy",
+)
+_HARMLESS = {"/etc/localtime", "/etc/timezone"}
+
+
+def problems(stack: Stack) -> Iterator[Problem]:
+    """Each mount of each service, each volume's and config's definition."""
+    for name, service in stack.view.services.items():
+        for index, mount in enumerate(entries(service, "volumes")):
+            yield from _mount(stack, name, ("services", name, "volumes", index), mount)
+        yield from _configs(stack, name)
+    for key, volume in stack.view.volumes.items():
+        yield from _volume(stack, key, volume)
+
+
+def _mount(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem]:
+    source = str(mount.get("source") or "")
+    if not str(mount.get("target") or "").startswith("/"):
+        yield stack.view.problem(path, "there is no absolute target", "write the path inside the container")
+    elif mount.get("type") in ("npipe", "cluster", "image"):
+        yield stack.view.problem(
+            path, f"found the type {quoted(mount['type'])}", "write bind, volume or tmpfs"
+        )
+    elif mount.get("type") == "volume" and source and source not in stack.view.volumes:
+        yield stack.view.problem(
+            path, f"nobody defines the volume {quoted(source)}", f"write volumes: {{{source}: }}"
+        )
+    elif mount.get("type") == "bind":
+        yield from _bind(stack, name, path, mount)
+
+
+def _bind(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem]:
+    source = str(mount.get("source") or "")
+    if source.startswith("/"):
+        yield from _absolute(stack, name, path, mount)
+    elif source.startswith("~") or not _inside(stack, source):
+        yield stack.view.problem(
+            path,
+            f"{quoted(source)} lies outside the stack's folder",
+            "write a path below the folder, or a named volume",
+        )
+    elif posixpath.normpath(source) == ".":
+        yield stack.view.problem(
+            path, "it mounts the stack's whole folder", "put the program into its image, or mount one file"
+        )
+    else:
+        yield from _travels(stack, path, files.source_of(stack, mount))
+
+
+def _inside(stack: Stack, source: str) -> bool:
+    return (stack.view.folder / source).resolve().is_relative_to(stack.view.folder.resolve())
+
+
+def _absolute(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem]:
+    source = posixpath.normpath(str(mount["source"])).replace("//", "/")
+    if _socket(source):
+        if not stack.allowed(name, "docker_socket"):
+            yield stack.view.problem(
+                path,
+                f"{quoted(source)} is root on the host",
+                f'remove it, or write allow: {{{name}: {{docker_socket: "the reason"}}}}',
+            )
+    elif _is_closed(source, stack.name) and not (source in _HARMLESS and mount.get("read_only")):
+        advice = "add :ro" if source in _HARMLESS else "mount a file of the stack's folder, or a named volume"
+        yield stack.view.problem(path, f"{quoted(source)} belongs to the host", advice)
+
+
+def _socket(source: str) -> bool:
+    return posixpath.basename(source) in _SOCKETS or source in ("/run", "/var/run", "/var", "/")
+
+
+def _is_closed(source: str, stack: str) -> bool:
+    """Whether the path is a closed one, lies below one, or holds one."""
+    if stack == PROXY and source == paths.ROUTES:
+        return False
+    return any(_below(source, closed) or _below(closed, source) for closed in _CLOSED)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _travels(stack: Stack, path: Path, source: FilePath | None) -> Iterator[Problem]:
+    """What is shipped is small, and is no secret."""
+    secret = {
+        (stack.view.folder / str(secret["file"])).resolve()
+        for secret in stack.view.secrets.values()
+        if isinstance(secret.get("file"), str)
+    }
+    files_in = [source, *source.rglob("*")] if source else []
+    if sum(file.stat().st_size for file in files_in if file.is_file()) > MOST:
+        yield stack.view.problem(
+            path, "it is larger than 4 MiB", "put it into the image, or use a named volume for data"
+        )
+    for file in files_in:
+        where = quoted(str(file.relative_to(stack.view.folder)))
+        if file.resolve() in secret:
+            yield stack.view.problem(
+                path, f"{where} is a secret's file", "list the secret under the service's secrets:"
+            )
+        elif file.is_file() and file.stat().st_size > LARGEST:
+            yield stack.view.problem(
+                path,
+                f"{where} is larger than 1 MiB",
+                "put it into the image, or remove it from the folder if it is data",
+            )
+
+
+def _configs(stack: Stack, name: str) -> Iterator[Problem]:
+    for index, entry in enumerate(entries(stack.view.services[name], "configs")):
+        source = str(entry.get("source"))
+        config = stack.view.configs.get(source)
+        path = ("services", name, "configs", index)
+        if config is None:
+            yield stack.view.problem(
+                path, f"nobody defines the config {quoted(source)}", f"write configs: {{{source}: …}}"
+            )
+        elif config.get("external"):
+            yield stack.view.problem(("configs", source), "found external", "write file: or content:")
+        elif isinstance(config.get("file"), str):
+            yield from _config_file(stack, ("configs", source), str(config["file"]))
+
+
+def _config_file(stack: Stack, path: Path, file: str) -> Iterator[Problem]:
+    source = stack.view.folder / file
+    if file.startswith(("/", "~")) or not _inside(stack, file) or not source.is_file():
+        yield stack.view.problem(
+            path, f"there is no file {quoted(file)} in the folder", "name a file of the folder"
+        )
+    else:
+        yield from _travels(stack, path, source)
+
+
+def _volume(stack: Stack, key: str, volume: Plain) -> Iterator[Problem]:
+    path = ("volumes", key)
+    device = str(inner(volume, "driver_opts", "device") or "")
+    if volume.get("external"):
+        yield stack.view.problem(
+            path, "found external, and a fresh host has none", "remove external: (name: may stay)"
+        )
+    if device.startswith("/") and (
+        _socket(posixpath.normpath(device)) or _is_closed(posixpath.normpath(device), "")
+    ):
+        yield stack.view.problem(
+            path, f"its device {quoted(device)} belongs to the host", "remove driver_opts"
+        )

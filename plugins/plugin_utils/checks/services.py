@@ -1,0 +1,84 @@
+# GPL-3.0-or-later
+"""Services that the data or other services name are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..derive.environment import DOTENV
+from ..problem import Path, Problem
+from ..stack import Stack, entries, mapping, strings
+from ..words import close_to, listed, quoted
+
+NEEDS = frozenset({"limits", "allow", "profiles"})
+
+
+def unknown(stack: Stack, path: Path, name: str) -> Iterator[Problem]:
+    """A problem if no service of the name runs."""
+    known = listed(stack.services)
+    if name in stack.view.services and name not in stack.services:
+        profiles = listed(strings(stack.view.services[name].get("profiles")))
+        yield stack.problem(
+            path, f"{quoted(name)} starts only with a profile", f"write profiles: [{profiles}]"
+        )
+    elif name not in stack.services:
+        yield stack.problem(
+            path,
+            f"there is no service {quoted(name)} in {stack.view.label}{close_to(name, stack.services)}",
+            f"write one of: {known}",
+        )
+
+
+def problems(stack: Stack) -> Iterator[Problem]:
+    """Limits and exceptions name services, profiles exist, dependencies run, env_files are there."""
+    for key in ("limits", "allow"):
+        for name in stack.data[key]:
+            if name not in stack.view.services:
+                yield from unknown(stack, (key, name), name)
+    yield from _profiles(stack)
+    for name, service in stack.services.items():
+        yield from _dependencies(stack, name)
+        for index, entry in enumerate(entries(service, "env_file")):
+            yield from _env_file(stack, ("services", name, "env_file", index), entry)
+
+
+def _profiles(stack: Stack) -> Iterator[Problem]:
+    known = {
+        profile for service in stack.view.services.values() for profile in strings(service.get("profiles"))
+    }
+    for index, profile in enumerate(stack.data["profiles"]):
+        if profile not in known:
+            yield stack.problem(
+                ("profiles", index),
+                f"no service has the profile {quoted(profile)}",
+                f"write one of: {listed(sorted(known))}" if known else "remove it",
+            )
+
+
+def _dependencies(stack: Stack, name: str) -> Iterator[Problem]:
+    for other, how in mapping(stack.view.services[name], "depends_on"):
+        if other not in stack.services and how.get("required") is not False:
+            yield stack.view.problem(
+                ("services", name, "depends_on", other),
+                "no service of this name starts",
+                f"write one of: {listed(stack.services)}",
+            )
+
+
+def _env_file(stack: Stack, path: Path, entry: dict[str, object]) -> Iterator[Problem]:
+    file = str(entry.get("path"))
+    inside = (stack.view.folder / file).resolve().is_relative_to(stack.view.folder.resolve())
+    if not inside:
+        yield stack.view.problem(
+            path, f"{quoted(file)} lies outside the stack's folder", "move the file into the folder"
+        )
+    elif (
+        file.removeprefix("./") != DOTENV
+        and entry.get("required") is not False
+        and not (stack.view.folder / file).is_file()
+    ):
+        yield stack.view.problem(
+            path,
+            f"there is no file {quoted(file)}",
+            "add it, or remove it and write its values under the stack's env",
+        )

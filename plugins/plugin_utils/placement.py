@@ -1,0 +1,108 @@
+# GPL-3.0-or-later
+"""Where releases go: the arguments of the tree module, which puts all of them in one round trip."""
+
+from __future__ import annotations
+
+import base64
+import posixpath
+from collections.abc import Iterable, Iterator
+
+from . import paths
+from .derive.files import Shipped
+from .release import Release
+from .stack import Data
+
+_PRIVATE, _SECRET, _WORLD = "0750", "0700", "0755"
+
+
+def tree(releases: Iterable[Release], absent: Iterable[str]) -> Data:
+    """Folders, files, secrets and links of the releases; absent stacks lose the link that wants them."""
+    arguments: Data = {"folders": [_folder(paths.STACKS, _WORLD)], "files": [], "secrets": [], "links": []}
+    for release in releases:
+        arguments["folders"] += _folders(release)
+        arguments["files"] += _files(release)
+        arguments["secrets"] += _secrets(release)
+        wanted = {"path": f"{paths.stack(release.stack)}/wanted", "to": f"releases/{release.identity}"}
+        arguments["links"].append(wanted)
+    arguments["absent"] = [f"{paths.stack(name)}/wanted" for name in absent]
+    return arguments
+
+
+def _folder(path: str, mode: str, **more: object) -> Data:
+    return {"path": path, "mode": mode, **more}
+
+
+def _folders(release: Release) -> Iterator[Data]:
+    own = paths.stack(release.stack)
+    root = paths.release(release.stack, release.identity)
+    yield from (_folder(path, _PRIVATE) for path in (own, f"{own}/releases", f"{own}/files", f"{own}/data"))
+    yield from (_folder(path, _PRIVATE, whole=True, exact=True) for path in _above(root, release.files))
+    yield _folder(paths.secrets(release.stack), _SECRET, exact=True)
+    yield from (_secret_folder(release, name) for name in release.secrets)
+    for what in release.shipped:
+        shipped = paths.shipped(release.stack, what.digest)
+        names = [name for name, _, _ in what.parts]
+        yield from (_folder(path, _WORLD, whole=True, exact=True) for path in _above(shipped, names))
+
+
+def _secret_folder(release: Release, service: str) -> Data:
+    """Owned by the user that reads it; where only the agent can find out who, it stays as it is."""
+    uid = release.manifest["services"][service]["uid"]
+    path = paths.secrets(release.stack, service)
+    return (
+        _folder(path, _SECRET, keep=True)
+        if uid is None
+        else _folder(path, _SECRET, owner=str(uid), exact=True)
+    )
+
+
+def _above(root: str, files: Iterable[str]) -> list[str]:
+    """The root, and every folder between it and the files."""
+    folders = {root}
+    for file in files:
+        folder = posixpath.dirname(file)
+        while folder:
+            folders.add(f"{root}/{folder}")
+            folder = posixpath.dirname(folder)
+    return sorted(folders)
+
+
+def _files(release: Release) -> Iterator[Data]:
+    root = paths.release(release.stack, release.identity)
+    for path, content in sorted(release.files.items()):
+        yield {"path": f"{root}/{path}", "mode": "0640", **_content(content)}
+    for what in release.shipped:
+        yield from _shipped(paths.shipped(release.stack, what.digest), what)
+
+
+def _shipped(root: str, what: Shipped) -> Iterator[Data]:
+    for path, executable, content in what.parts:
+        yield {"path": f"{root}/{path}", "mode": "0755" if executable else "0644", **_content(content)}
+
+
+def _content(content: bytes) -> Data:
+    try:
+        return {"content": content.decode(), "encoding": "text"}
+    except UnicodeDecodeError:
+        return {"content": base64.b64encode(content).decode(), "encoding": "base64"}
+
+
+def _secrets(release: Release) -> Iterator[Data]:
+    for service, contents in sorted(release.secrets.items()):
+        uid = release.manifest["services"][service]["uid"]
+        owner = {} if uid is None else {"owner": str(uid)}
+        for name, content in sorted(contents.items()):
+            yield {"path": f"{paths.secrets(release.stack, service)}/{name}", "content": content, **owner}
+    for service, lines in sorted(release.secret_env.items()):
+        yield {"path": f"{paths.secrets(release.stack, service)}.env", "content": lines, "owner": "root"}
+
+
+def manifests(releases: Iterable[Release], absent: Iterable[Data]) -> list[Data]:
+    """What the agent is told: each stack's manifest, and which stacks shall go."""
+    gone = [{"stack": entry["name"], "state": "absent", "data": entry["data"]} for entry in absent]
+    return [*(release.manifest for release in releases), *gone]
+
+
+def route_folders() -> list[Data]:
+    """Where the agent writes routes; readable for the proxy's own user."""
+    return [_folder(posixpath.dirname(paths.ROUTES), _WORLD), _folder(paths.ROUTES, _WORLD)]

@@ -1,0 +1,189 @@
+# GPL-3.0-or-later
+"""Every key of `drover_stacks` and `drover_platform`: the one truth for types, choices, defaults and texts.
+
+Validation, the roles' argument specs, the reference page and the commented sample come from here.
+"""
+
+from __future__ import annotations
+
+from .key import boolean, choice, either, many, named, number, parts, text
+
+ROUTE = parts(
+    "One host name, or one path of it, and the service that answers.",
+    host=text(
+        "Each host and path belongs to one service.", "host", required=True, example="shop.acme.example"
+    ),
+    path=text("The path it begins with.", "path", default="/", example="/"),
+    service=text("A service of the stack's file.", "service", required=True, example="frontend"),
+    port=number("The port inside the service's container.", "port", required=True, example=8080),
+    health=text("A path that answers 200 when the service can serve.", "probe", example="/up"),
+)
+
+PUBLISH = parts(
+    "One port of the host that leads to a service without the proxy.",
+    service=text("A service of the stack's file.", "service", required=True, example="cache"),
+    port=number("The port inside the container.", "port", required=True, example=6379),
+    host_port=number("The port of the host.", "port", required=True, example=6379),
+    address=text("The host's address.", "address", default="0.0.0.0", example="127.0.0.1"),  # noqa: S104
+    protocol=choice("The protocol.", "tcp", "udp"),
+)
+
+LIMITS = parts(
+    "What one service may use at most; wins over the stack's file.",
+    memory=text("Memory; beyond it the container is killed.", "size", example="256m"),
+    cpus=either("Processors.", options=(number("", "cpus"), text("", "cpus")), example=0.5),
+    pids=number("Processes and threads.", example=256),
+)
+
+ALLOW = parts(
+    "Rules that a service may break, each with the reason why, which `drover status` shows.",
+    latest=text("An image without a fixed tag.", "reason", example="the vendor publishes no other tag"),
+    no_health_check=text("No health check.", "reason", example="it only waits for a queue"),
+    privileged=text(
+        "Rights close to root's on the host: `privileged`, devices, SYS_ADMIN and the like.",
+        "reason",
+        example="it measures the host's hardware",
+    ),
+    docker_socket=text("A mount of Docker's socket: root on the host.", "reason", example="it builds images"),
+)
+
+SECRET = either(
+    "A secret, or a mapping of its value and the user that reads it.",
+    secret=True,
+    options=(
+        text("The secret itself, from a lookup or a vault.", secret=True),
+        parts(
+            "A secret and its reader.",
+            value=text("The secret itself, from a lookup or a vault.", secret=True, required=True),
+            uid=number("The user inside the container that reads it. Left out: Drover finds out."),
+        ),
+    ),
+)
+
+ENV = either(
+    "A plain value, or `{secret: name}` for programs that read only the environment.",
+    options=(
+        text("Text."),
+        number("A number."),
+        boolean("true or false."),
+        parts("A secret.", secret=text("Its name under `secrets`.", "secret", required=True)),
+    ),
+)
+
+EGRESS = either(
+    "`https` (80, 443 and DNS to anywhere), or a destination.",
+    options=(
+        text("Anywhere.", choices=("https",)),
+        parts(
+            "One destination.",
+            to=text("A host name, `*.` for all below it, or an address range.", required=True),
+            ports=many("The ports.", items=number("A port.", "port")),
+        ),
+    ),
+)
+
+STACK = parts(
+    "One stack.",
+    name=text("Its name on the host, for good.", "name", required=True, example="shop"),
+    state=choice("absent stops and removes it.", "present", "absent"),
+    data=choice("With `state: absent`: what becomes of its volumes and data.", "keep", "delete"),
+    compose=text(
+        "The folder of its Compose file, in the inventory's `compose/` or else in the collection's. "
+        "Left out: the stack's name; with `image` and no such folder, `app`.",
+        "folder",
+        example="examples/mvp",
+    ),
+    version=text("${VERSION} in its file, the one line a deploy changes.", "version", example="1.0.0"),
+    image=text("Short form of a stack of one container: ${IMAGE} in its file.", "image"),
+    host=text("Short form: the host name it answers to.", "host"),
+    port=number("Short form: the port inside the container.", "port"),
+    health=text("Short form: a path that answers 200 when it can serve.", "probe"),
+    env=named(
+        "Values of ${KEY} in its file, and variables of the services that name KEY.",
+        names="env",
+        items=ENV,
+        example={"PUBLIC_URL": "https://shop.acme.example"},
+    ),
+    secrets=named(
+        "Secrets by name. A service that lists the name in its file reads /run/secrets/NAME.",
+        names="secret",
+        items=SECRET,
+        secret=True,
+        example={"db_password": "{{ lookup('ansible.builtin.env', 'SHOP_DB_PASSWORD') }}"},
+    ),
+    routes=many("Host names and the services that answer.", items=ROUTE),
+    publish=many("Ports opened without the proxy; `ports:` of the file alone opens none.", items=PUBLISH),
+    limits=named("Limits by service.", names="service", items=LIMITS, sample_name="cache"),
+    allow=named("Exceptions by service.", names="service", items=ALLOW, sample_name="cache", in_sample=False),
+    profiles=many("Profiles of the file to start.", items=text("A profile.", "service")),
+    egress=named(
+        "What each service may reach outside; left out, nothing.",
+        names="service",
+        items=many("Destinations.", items=EGRESS),
+        supported=False,
+    ),
+    links=named(
+        "Services of other stacks that a service may call.",
+        names="service",
+        items=many("Services.", items=text("stack/service.")),
+        supported=False,
+    ),
+    aws=parts(
+        "What the stack's own role may use.",
+        supported=False,
+        bucket=text("A bucket."),
+        queue=text("A queue."),
+        topic=text("A topic."),
+        parameters=text("A path of parameters."),
+    ),
+    backup=named(
+        "`name: false` leaves out a volume or database; all others are backed up.",
+        names="service",
+        items=boolean("Whether it is backed up."),
+        supported=False,
+    ),
+    deploy=parts(
+        "How a new version takes over.",
+        supported=False,
+        soak=number("Seconds a new container stays healthy before it serves."),
+        drain=number("Seconds an old container may finish its requests."),
+        before=many("Commands before the switch.", items=text("service: command.")),
+        after=many("Commands after it.", items=text("service: command.")),
+        singleton=many("Services that never run twice.", items=text("A service.", "service")),
+    ),
+)
+
+STACKS = many("What runs on the host, stack by stack.", items=STACK)
+
+PLATFORM = parts(
+    "Settings of the whole host.",
+    client=text("Whose host it is; alerts name it.", "client", example="acme"),
+    environment=choice("What it is for.", "production", "staging"),
+    proxy=parts(
+        "The proxy that leads host names to services.",
+        kind=choice("Which one; nginx is not supported yet.", "traefik", "nginx"),
+        image=text("Its image.", "image", default="traefik", example="traefik"),
+        version=text("Its image's tag.", "version", default="v3.7.15", example="v3.7.15"),
+        http_port=number("The port of the host it listens on.", "port", default=80, example=80),
+    ),
+    limits=parts(
+        "Limits of a service that has none of its own.",
+        memory=text("Memory.", "size", default="512m", example="512m"),
+        pids=number("Processes and threads.", default=512, example=512),
+    ),
+    logs=parts(
+        "What each container's log may take.",
+        max_size=text("Size of one file.", "size", default="10m", example="10m"),
+        max_files=number("Files kept.", default=3, example=3),
+    ),
+    alerts=parts(
+        "Where alerts go.",
+        channels=many(
+            "Apprise URLs; secret, so from a lookup or a vault.",
+            items=text("An Apprise URL.", secret=True),
+            secret=True,
+            default=(),
+            example=["{{ lookup('ansible.builtin.env', 'ALERT_URL') }}"],
+        ),
+    ),
+)

@@ -1,0 +1,138 @@
+# GPL-3.0-or-later
+"""Compares data with the schema: unknown keys, wrong types, wrong forms. Fills in defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from .forms import mistake
+from .key import Key
+from .problem import Path, Problem
+from .words import close_to, kind, listed, quoted, strange
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "text": (str,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "list": (list, tuple),
+    "map": (dict,),
+    "dict": (dict,),
+}
+_CALLED = {
+    "text": "text",
+    "number": "a number",
+    "boolean": "true or false",
+    "list": "a list",
+    "map": "a mapping",
+    "dict": "a mapping",
+}
+_UNSAID: tuple[object, ...] = (None, "", [], {}, ())
+
+
+def problems(value: object, key: Key, path: Path) -> Iterator[Problem]:
+    """Everything in which the value differs from the schema's key."""
+    if key.kind == "either":
+        yield from _either(value, key, path)
+    elif not fits(value, key):
+        yield _wrong_type(value, key, path)
+    elif not key.supported and value not in _UNSAID:
+        yield Problem(path, "it is not supported yet", "remove the key; a later version of Drover knows it")
+    else:
+        yield from _INSIDE[key.kind](value, key, path)
+
+
+def fits(value: object, key: Key) -> bool:
+    """Whether the value has the key's type; true and false are no numbers."""
+    return isinstance(value, _TYPES[key.kind]) and (isinstance(value, bool) == (key.kind == "boolean"))
+
+
+def _wrong_type(value: object, key: Key, path: Path) -> Problem:
+    found = (
+        kind(value) if key.secret else f"{kind(value)} ({quoted(value)})" if _plain(value) else kind(value)
+    )
+    advice = "put it in quotes" if key.kind == "text" and _plain(value) else f"write {_CALLED[key.kind]}"
+    return Problem(path, f"found {found} instead of {_CALLED[key.kind]}", advice)
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _either(value: object, key: Key, path: Path) -> Iterator[Problem]:
+    option = next((option for option in key.options if fits(value, option)), None)
+    if option:
+        yield from problems(value, option, path)
+    else:
+        wanted = " or ".join(dict.fromkeys(_CALLED[option.kind] for option in key.options))
+        yield Problem(path, f"found {kind(value)}", f"write {wanted}")
+
+
+def _scalar(value: object, key: Key, path: Path) -> Iterator[Problem]:
+    found = mistake(key.form, str(value)) if key.form else None
+    if key.choices and value not in key.choices:
+        wrong = f"found {quoted(value)}{close_to(str(value), key.choices)}"
+        yield Problem(path, wrong, f"write one of: {listed(key.choices)}")
+    elif found:
+        yield Problem(path, f"{quoted(value)} {found[0]}", found[1])
+    elif key.kind == "number" and not (isinstance(value, int) or key.form == "cpus"):
+        yield Problem(path, f"found {quoted(value)}", "write a whole number")
+    elif isinstance(value, int | float) and value < 0:
+        yield Problem(path, f"found {quoted(value)}", "write a number above 0")
+
+
+def _list(value: object, key: Key, path: Path) -> Iterator[Problem]:
+    assert isinstance(value, list | tuple) and key.items  # noqa: S101
+    for index, item in enumerate(value):
+        yield from problems(item, key.items, (*path, index))
+
+
+def _map(value: object, key: Key, path: Path) -> Iterator[Problem]:
+    assert isinstance(value, Mapping) and key.items  # noqa: S101
+    for name, item in value.items():
+        wrong = mistake(key.names, str(name))
+        if wrong:
+            yield Problem((*path, _name(name)), f"{quoted(str(name))} {wrong[0]}", wrong[1])
+        else:
+            yield from problems(item, key.items, (*path, str(name)))
+
+
+def _dict(value: object, key: Key, path: Path) -> Iterator[Problem]:
+    assert isinstance(value, Mapping)  # noqa: S101
+    for name, item in value.items():
+        if name not in key.keys:
+            yield _unknown(name, key, path)
+        elif item is not None or key.keys[name].required:
+            yield from problems(item, key.keys[name], (*path, name))
+    for name, inner in key.keys.items():
+        if inner.required and name not in value:
+            yield Problem(path, f'the key "{name}" is missing', f"write {name}: {_hint(inner)}")
+
+
+def _unknown(name: object, key: Key, path: Path) -> Problem:
+    odd = strange(str(name))
+    found = f"it holds {odd}" if odd else f"no such key{close_to(str(name), key.keys)}"
+    return Problem((*path, _name(name)), found, f"write one of: {listed(key.keys)}")
+
+
+def _hint(key: Key) -> str:
+    return str(key.example) if key.example is not None else _CALLED.get(key.kind, "a value")
+
+
+def _name(name: object) -> str:
+    return quoted(str(name)).strip('"')
+
+
+_INSIDE = {"text": _scalar, "number": _scalar, "boolean": _scalar, "list": _list, "map": _map, "dict": _dict}
+
+
+def filled(value: object, key: Key) -> object:
+    """The value with every default in its place; only for values without problems."""
+    if key.kind == "dict":
+        given = value if isinstance(value, Mapping) else {}
+        return {name: filled(given.get(name), inner) for name, inner in key.keys.items()}
+    if key.kind == "list":
+        return [filled(item, key.items) for item in value or ()] if key.items else []  # type: ignore[attr-defined]
+    if key.kind == "map":
+        given = value if isinstance(value, Mapping) else {}
+        return {name: filled(item, key.items) for name, item in given.items()} if key.items else {}
+    return key.default if value is None else value

@@ -1,0 +1,66 @@
+# GPL-3.0-or-later
+"""Commands of `docker compose`. Files, project and variables are named, so that nothing around them counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+LIMIT = 300.0  # seconds for one command; a stop of old containers takes its grace period
+
+
+def base(release: Path, stack: str) -> list[str]:
+    """The project as this release describes it."""
+    return [
+        "docker",
+        "compose",
+        "--ansi=never",
+        "--project-directory",
+        str(release),
+        "--project-name",
+        stack,
+        "--env-file",
+        str(release / ".env"),
+        "--file",
+        str(release / "compose.yaml"),
+        "--file",
+        str(release / "platform.yaml"),
+    ]
+
+
+def check(release: Path, stack: str) -> list[str]:
+    """Fails, with Compose's words, if Compose rejects the release."""
+    return [*base(release, stack), "config", "--quiet"]
+
+
+def create(release: Path, stack: str, forced: Iterable[str] = ()) -> list[str]:
+    """Bring containers, networks and volumes to the release's configuration without starting anything.
+
+    `up` would do the same and then run every finished one-shot again; starting is ours (health.py). The whole
+    project is always given: in Compose 2.26 a selection changes the configuration hash of what depends on it.
+    """
+    services = sorted(forced)
+    return [
+        *base(release, stack),
+        "--progress=quiet",
+        "create",
+        "--no-build",
+        "--pull=never",
+        "--remove-orphans",
+        *(["--force-recreate", *services] if services else []),
+    ]
+
+
+def down(stack: str, *, volumes: bool) -> list[str]:
+    """Remove a project by its name; needs no file."""
+    return [
+        "docker",
+        "compose",
+        "--ansi=never",
+        "--project-name",
+        stack,
+        "--progress=quiet",
+        "down",
+        "--remove-orphans",
+        *(["--volumes"] if volumes else []),
+    ]

@@ -1,0 +1,170 @@
+# GPL-3.0-or-later
+"""What Docker runs: one `docker ps` and one `docker inspect`, whatever the number of stacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from drover.run import NOT_FOUND, DroverError, NotInstalledError, Runner
+
+LABEL = "com.docker.compose."
+HEALTHY = "service_healthy"
+COMPLETED = "service_completed_successfully"
+SCRATCH = "drover.scratch"
+
+
+class Dependency(NamedTuple):
+    """What a container waits for, as Compose wrote it on the container."""
+
+    service: str
+    condition: str
+
+
+class Container(NamedTuple):
+    """What we need to know of one container. Times are seconds since the epoch, 0 for never."""
+
+    identity: str
+    name: str
+    stack: str
+    service: str
+    number: int
+    hash: str
+    image: str
+    image_id: str
+    status: str  # created running paused restarting removing exited dead
+    code: int
+    health: str  # "" (no check) starting healthy unhealthy
+    note: str  # what the health check or Docker said last
+    created: float
+    started: float
+    finished: float
+    restarts: int
+    networks: Mapping[str, str]  # name → address
+    depends: tuple[Dependency, ...]
+
+    @property
+    def usual_name(self) -> str:
+        """The name that Compose gives; an interrupted recreate leaves a container with another one."""
+        return f"{self.stack}-{self.service}-{self.number}"
+
+    @property
+    def running(self) -> bool:
+        """Whether its program runs."""
+        return self.status == "running"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ran and ended well."""
+        return self.status == "exited" and self.code == 0 and self.started > 0
+
+
+def seconds(stamp: str) -> float:
+    """Docker's time (2026-11-21T03:37:22.410897498Z, or with an offset) as seconds since the epoch.
+
+    >>> seconds("1970-01-01T00:00:01.5Z"), seconds("0001-01-01T00:00:00Z")
+    (1.5, 0.0)
+    """
+    if stamp.startswith("0001") or not stamp:
+        return 0.0
+    whole, _, rest = stamp[:19], stamp[19:20], stamp[19:]
+    digits = rest[1:].rstrip("Z")
+    zone = 0.0
+    for sign in "+-":
+        if sign in digits:
+            digits, _, offset = digits.partition(sign)
+            hours, minutes = offset.split(":")
+            zone = (int(hours) * 3600 + int(minutes) * 60) * (1 if sign == "+" else -1)
+    moment = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp()
+    return moment - zone + (float(f"0.{digits}") if digits else 0.0)
+
+
+def list_command() -> list[str]:
+    """Identities of every container that belongs to a stack."""
+    return ["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}project"]
+
+
+def inspect_command(identities: Iterable[str]) -> list[str]:
+    """Everything about these containers."""
+    return ["docker", "inspect", "--type", "container", *identities]
+
+
+def observe(run: Runner) -> tuple[Container, ...]:
+    """Every container of every stack, in a stable order."""
+    listed = run(list_command())
+    if listed.code == NOT_FOUND:
+        raise NotInstalledError("docker is not installed on this host")
+    if listed.code:
+        raise DroverError(f"Docker does not answer: {listed.words}")
+    if not listed.out.split():
+        return ()
+    shown = run(inspect_command(listed.out.split()))
+    if shown.code and not shown.out.strip():
+        raise DroverError(f"Docker does not answer: {shown.words}")
+    return parse(
+        shown.out
+    )  # a container that went meanwhile is missing from the answer, and that is the truth
+
+
+def parse(text: str) -> tuple[Container, ...]:
+    """Read what `docker inspect` prints; containers of `docker compose run` belong to whoever ran them."""
+    found = [_container(raw) for raw in json.loads(text) if not _one_off(raw)]
+    return tuple(sorted(found, key=lambda each: (each.stack, each.service, each.number, each.name)))
+
+
+def _labels(raw: Mapping[str, Any]) -> Mapping[str, str]:
+    return raw["Config"].get("Labels") or {}
+
+
+def _one_off(raw: Mapping[str, Any]) -> bool:
+    return _labels(raw).get(f"{LABEL}oneoff", "False") == "True"
+
+
+def _container(raw: Mapping[str, Any]) -> Container:
+    labels, state = _labels(raw), raw["State"]
+    health = state.get("Health") or {}
+    number = labels.get(f"{LABEL}container-number", "1")
+    networks = raw.get("NetworkSettings", {}).get("Networks") or {}
+    return Container(
+        identity=raw["Id"],
+        name=raw["Name"].lstrip("/"),
+        stack=labels.get(f"{LABEL}project", ""),
+        service=labels.get(f"{LABEL}service", ""),
+        number=int(number) if number.isdigit() else 1,
+        hash=labels.get(f"{LABEL}config-hash", ""),
+        image=raw["Config"].get("Image", ""),
+        image_id=raw.get("Image", ""),
+        status=state["Status"],
+        code=int(state.get("ExitCode", 0)),
+        health="" if health.get("Status") in (None, "none") else health["Status"],
+        note=_note(state, health),
+        created=seconds(raw.get("Created", "")),
+        started=seconds(state.get("StartedAt", "")),
+        finished=seconds(state.get("FinishedAt", "")),
+        restarts=int(raw.get("RestartCount", 0)),
+        networks={name: end.get("IPAddress") or "" for name, end in sorted(networks.items())},
+        depends=dependencies(labels.get(f"{LABEL}depends_on", "")),
+    )
+
+
+def _note(state: Mapping[str, Any], health: Mapping[str, Any]) -> str:
+    """The last words about the container: the failed probe's output, or why Docker could not start it."""
+    if state.get("OOMKilled"):
+        return "out of memory"
+    if state.get("Error"):
+        return str(state["Error"])
+    log = health.get("Log") or []
+    return " ".join(str(log[-1].get("Output", "")).split())[:300] if log and log[-1].get("ExitCode") else ""
+
+
+def dependencies(label: str) -> tuple[Dependency, ...]:
+    """Read `db:service_healthy:false,migrate:service_completed_successfully:false`."""
+    fields = [part.split(":") for part in label.split(",") if part]
+    return tuple(Dependency(part[0], part[1] if len(part) > 1 else "service_started") for part in fields)
+
+
+def of_stack(containers: Sequence[Container], stack: str) -> tuple[Container, ...]:
+    """The containers of one stack."""
+    return tuple(each for each in containers if each.stack == stack)

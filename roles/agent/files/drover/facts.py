@@ -1,0 +1,109 @@
+# GPL-3.0-or-later
+"""What the disk says of a stack: the release that stands, ages and owners of its secrets, its route."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from drover.layout import Layout, link
+from drover.release import Manifest, load
+from drover.run import DroverError
+from drover.state import Seen
+
+
+class Secrets(NamedTuple):
+    """Secrets of one service. Times are of the newest change, 0 for none."""
+
+    files: float = 0.0
+    environment: float = 0.0
+    owners: frozenset[int] = frozenset()
+
+
+class Facts(NamedTuple):
+    """What was found of one stack besides its containers."""
+
+    current: str = ""
+    before: Manifest | None = None  # the manifest of `current`
+    seen: Mapping[str, Seen] = {}  # what ran when `current` (or the wished release) was applied last
+    secrets: Mapping[str, Secrets] = {}
+    route: str | None = None  # the route file's text
+    remains: bool = False  # whether an absent stack left something on the disk
+    volumes: bool = False  # whether an absent stack left volumes that shall go
+
+
+def gather(
+    layout: Layout, wish: Manifest, seen: Mapping[str, Mapping[str, Seen]], volumes: bool, suffix: str
+) -> Facts:
+    """Look at the disk. `seen` is by release."""
+    current = link(layout.stack(wish.stack) / "current")
+    return Facts(
+        current=current,
+        before=_before(layout, wish, current),
+        seen=seen.get(current if wish.absent or wish.release not in seen else wish.release, {}),
+        secrets={} if wish.absent else secrets(layout.secrets(wish.stack)),
+        route=_text(layout.routes / f"{wish.stack}{suffix}"),
+        remains=wish.absent and remains(layout, wish),
+        volumes=volumes,
+    )
+
+
+def _before(layout: Layout, wish: Manifest, current: str) -> Manifest | None:
+    if current in ("", wish.release):
+        return wish if current else None
+    with suppress(DroverError):
+        return load(layout, wish.stack, current)
+    return None
+
+
+def secrets(folder: Path) -> dict[str, Secrets]:
+    """Ages and owners by service, from the folder's entries only; nothing is read."""
+    found: dict[str, Secrets] = {}
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            inside = [entry, *_entries(Path(entry.path))]
+            stats = [each.stat(follow_symlinks=False) for each in inside]
+            files = Secrets(
+                max(each.st_mtime for each in stats), 0.0, frozenset(each.st_uid for each in stats)
+            )
+            found[entry.name] = files._replace(environment=found.get(entry.name, Secrets()).environment)
+        elif entry.name.endswith(".env"):
+            service = entry.name.removesuffix(".env")
+            time = entry.stat(follow_symlinks=False).st_mtime
+            found[service] = found.get(service, Secrets())._replace(environment=time)
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def remains(layout: Layout, wish: Manifest) -> bool:
+    """Whether something is left of a stack that is gone, other than data that shall stay."""
+    names = {entry.name for entry in _entries(layout.stack(wish.stack))}
+    return bool(names) if wish.delete else bool(names - {"data"})
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+
+
+def touch(known: Facts, folder: Path, touched: Collection[str], now: float) -> Facts:
+    """As it will be when these secret files have been written; for dry runs."""
+    changed = dict(known.secrets)
+    for path in map(Path, touched):
+        if path.parent == folder and path.suffix == ".env":
+            changed[path.stem] = changed.get(path.stem, Secrets())._replace(environment=now)
+        elif path.parent.parent == folder:
+            changed[path.parent.name] = changed.get(path.parent.name, Secrets())._replace(files=now)
+    return known._replace(secrets=changed) if touched else known

@@ -1,0 +1,199 @@
+# GPL-3.0-or-later
+"""From created to well: what may start, what to wait for, what has failed. Pure, but for the probe."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from drover.docker import COMPLETED, HEALTHY, Container, Dependency
+from drover.release import Manifest, Probe, Service
+
+SETTLED = 2.0  # seconds that a container without any check must have run
+CRASHES = 5  # with Docker's growing pauses about 4 s plus the time that the program itself takes
+PROBE_SECONDS = 3.0
+
+
+class Failed(NamedTuple):
+    """A service that did not get well."""
+
+    service: str
+    reason: str
+    container: str = ""  # whose log tells more
+
+
+class Judgement(NamedTuple):
+    """What to do next. Well if there is nothing to start, to wait for, or failed."""
+
+    start: tuple[Container, ...] = ()
+    waits: tuple[str, ...] = ()
+    failed: Failed | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether the stack is as it was wished."""
+        return not self.start and not self.waits and not self.failed
+
+
+def judge(
+    wish: Manifest,
+    found: Sequence[Container],
+    again: frozenset[str],
+    began: float,
+    now: float,
+    silent: Mapping[str, str],
+) -> Judgement:
+    """Look at the stack's containers. One-shots in `again` count only if they ran since `began`; `silent` says by
+    container identity why a service did not answer.
+    """
+    start: list[Container] = []
+    waits: list[str] = []
+    for name, service in wish.services.items():
+        own = [each for each in found if each.service == name]
+        if len(own) < service.replicas:
+            return Judgement(failed=Failed(name, f"has {len(own)} of {service.replicas} containers"))
+        for each in own:
+            reason = _failure(service, each, began)
+            if reason:
+                return Judgement(failed=Failed(name, reason, each.identity))
+            if _startable(service, each, name in again, began):
+                blocking = _blocking(wish, each.depends, found, again, began)
+                start += [] if blocking else [each]
+                waits += [f"{each.name} waits for {blocking}"] if blocking else []
+            else:
+                waits += _wait(service, each, began, now, silent)
+    return Judgement(tuple(start), tuple(waits))
+
+
+def _failure(service: Service, each: Container, began: float) -> str:
+    """Why this container will not get well by waiting. What an earlier run left does not count."""
+    because = f" ({each.note})" if each.note else ""
+    if each.status == "dead":
+        return "is dead: Docker could not remove it"
+    if each.status == "restarting" and each.restarts >= CRASHES:
+        return f"crashed {each.restarts} times, ended with {each.code}{because}"
+    if each.started < began:
+        return ""
+    if each.status == "exited" and not (service.oneshot and each.code == 0):
+        return f"ended with {each.code}{because}"
+    if each.running and each.health == "unhealthy":
+        return f"is unhealthy{because}"
+    return ""
+
+
+def _startable(service: Service, each: Container, again: bool, began: float) -> bool:
+    if each.status not in ("created", "exited"):
+        return False
+    return not (service.oneshot and each.succeeded and (each.started >= began or not again))
+
+
+def _blocking(
+    wish: Manifest,
+    depends: Sequence[Dependency],
+    found: Sequence[Container],
+    again: frozenset[str],
+    began: float,
+) -> str:
+    """The first dependency that is not met yet; empty if the container may start."""
+    for need in depends:
+        service = wish.services.get(need.service)
+        if not service:
+            continue
+        own = [each for each in found if each.service == need.service]
+        if not own or not all(
+            _meets(service, each, need.condition, need.service in again, began) for each in own
+        ):
+            return need.service
+    return ""
+
+
+def _meets(service: Service, each: Container, condition: str, again: bool, began: float) -> bool:
+    done = each.succeeded and (each.started >= began or not again)
+    if condition == COMPLETED:
+        return done
+    if condition == HEALTHY and each.health:
+        return each.running and each.health == "healthy"
+    return each.running or (service.oneshot and done)
+
+
+def _wait(
+    service: Service, each: Container, began: float, now: float, silent: Mapping[str, str]
+) -> Iterable[str]:
+    if service.oneshot:
+        if not each.succeeded:
+            yield f"{each.name} still runs"
+    elif not each.running:
+        yield f"{each.name} is {each.status}"
+    elif each.health in ("starting", "unhealthy"):
+        yield f"{each.name} is {each.health}" + (f" ({each.note})" if each.note else "")
+    elif each.identity in silent:
+        yield f"{each.name} does not answer: {silent[each.identity]}"
+    elif not each.health and not service.health and each.started >= began and now < each.started + SETTLED:
+        yield f"{each.name} has just started"
+
+
+# The probe
+
+
+class Question(NamedTuple):
+    """Where to ask a container whether it is well."""
+
+    container: str
+    address: str
+    probe: Probe
+    host: str
+
+
+def questions(wish: Manifest, found: Sequence[Container]) -> Iterable[Question]:
+    """What to ask the running containers of services that have an HTTP check."""
+    hosts = {route.service: route.host for route in reversed(wish.routes)}
+    for each in found:
+        service = wish.services.get(each.service)
+        if service and service.health and each.running and each.health in ("", "healthy"):
+            address = each.networks.get(f"{wish.stack}_public") or each.networks.get("public") or ""
+            yield Question(each.identity, address, service.health, hosts.get(each.service, "localhost"))
+
+
+def ask_all(asked: Sequence[Question], seconds: float = PROBE_SECONDS) -> dict[str, str]:
+    """Ask all at the same time; container identity → why it did not answer well."""
+    answers: dict[str, str] = {}
+    threads = [
+        threading.Thread(target=lambda each=each: answers.update({each.container: ask(each, seconds)}))
+        for each in asked
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {container: reason for container, reason in answers.items() if reason}
+
+
+def ask(asked: Question, seconds: float = PROBE_SECONDS) -> str:
+    """One GET; empty if the answer is a success or a redirect, else the reason."""
+    if not asked.address:
+        return "it has no address on its public network"
+    request = (
+        f"GET {asked.probe.path} HTTP/1.1\r\nHost: {asked.host}\r\nUser-Agent: drover\r\nAccept: */*\r\n"
+        "Connection: close\r\n\r\n"
+    )
+    try:
+        with socket.create_connection((asked.address, asked.probe.port), seconds) as connection:
+            connection.sendall(request.encode("ascii", "replace"))
+            line = _first_line(connection).split(" ", 2)
+    except OSError as error:
+        return f"port {asked.probe.port}: {error.strerror or error}"
+    if len(line) < 2 or not line[0].startswith("HTTP/") or not line[1][:3].isdigit():
+        return f"port {asked.probe.port} does not speak HTTP"
+    return "" if 200 <= int(line[1][:3]) < 400 else f"{asked.probe.path} answered {line[1][:3]}"
+
+
+def _first_line(connection: socket.socket) -> str:
+    found = b""
+    while b"\n" not in found and len(found) < 64:
+        more = connection.recv(64)
+        if not more:
+            break
+        found += more
+    return found.decode("ascii", "replace")

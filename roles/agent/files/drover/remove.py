@@ -1,0 +1,77 @@
+# GPL-3.0-or-later
+"""Carry out the end of a stack: route, proxy, containers and networks, files; volumes and data only when told so.
+
+`current` goes last, so that a run that died in between is seen by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drover import compose, disk, routes
+from drover.docker import LABEL, Container, observe, of_stack
+from drover.host import Host
+from drover.layout import PROXY
+from drover.release import Manifest
+from drover.run import DroverError
+
+
+def remove(host: Host, wish: Manifest, containers: Sequence[Container]) -> None:
+    """Take the stack off this host."""
+    routes.write(host.layout, wish.stack, "")
+    network = f"{wish.stack}_public"
+    for each in of_stack(containers, PROXY):
+        if network in each.networks and wish.stack != PROXY:
+            host.run(["docker", "network", "disconnect", "--force", network, each.identity])
+    host.say(f"{wish.stack}: remove")
+    _must(host, compose.down(wish.stack, volumes=wish.delete))
+    _leftovers(host, wish)
+    _files(host, wish)
+    host.state.forget(wish.stack)
+
+
+def _leftovers(host: Host, wish: Manifest) -> None:
+    """`down` reports success with a network still in use, and leaves what it does not know."""
+    left = [each.identity for each in of_stack(observe(host.run), wish.stack)]
+    if left:
+        _must(host, ["docker", "rm", "--force", *left])
+    label = f"label={LABEL}project={wish.stack}"
+    for kind in ("network", *(["volume"] if wish.delete else [])):
+        found = host.run(["docker", kind, "ls", "--quiet", "--filter", label]).out.split()
+        if found:
+            _must(host, ["docker", kind, "rm", *found])
+
+
+def _files(host: Host, wish: Manifest) -> None:
+    import shutil  # only here: it costs every other run more than its share
+
+    folder = host.layout.stack(wish.stack)
+    for name in ("secrets", "releases", "files", *(["data"] if wish.delete else [])):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+    if (folder / "data").is_dir() and not any((folder / "data").iterdir()):
+        (folder / "data").rmdir()
+    for name in ("wanted", "current"):
+        disk.remove(folder / name)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def volumes_command() -> list[str]:
+    """The projects that have a volume, a line each."""
+    template = f'{{{{.Label "{LABEL}project"}}}}'
+    return ["docker", "volume", "ls", "--filter", f"label={LABEL}project", "--format", template]
+
+
+def with_volumes(host: Host) -> frozenset[str]:
+    """Stacks of which a volume is there."""
+    listed = host.run(volumes_command())
+    if listed.code:
+        raise DroverError(f"Docker does not answer: {listed.words}")
+    return frozenset(listed.out.split())
+
+
+def _must(host: Host, command: list[str]) -> None:
+    done = host.run(command, timeout=compose.LIMIT)
+    if done.code:
+        raise DroverError(f"Docker: {done.words}")

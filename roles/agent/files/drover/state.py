@@ -1,0 +1,178 @@
+# GPL-3.0-or-later
+"""What must outlive a process: history, what was applied, users of images, events. SQLite, in one file.
+
+A rollback journal and full synchronisation rather than WAL: writes are few, a copy of the one file is whole whenever
+no write is under way, and what was committed is there after a power cut. Losing the file costs its contents only:
+the next apply looks at what runs and records it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+VERSION = 1
+HISTORY_ROWS = 5000
+SCHEMA = """
+CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
+  stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL, seconds REAL NOT NULL,
+  detail TEXT NOT NULL);
+CREATE INDEX history_stack ON history (stack, id);
+CREATE TABLE applied (stack TEXT NOT NULL, release TEXT NOT NULL, service TEXT NOT NULL, hash TEXT NOT NULL,
+  networks TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (stack, release, service));
+CREATE TABLE images (id TEXT PRIMARY KEY, uid INTEGER NOT NULL);
+CREATE TABLE events (id INTEGER PRIMARY KEY, at REAL NOT NULL, key TEXT NOT NULL, severity TEXT NOT NULL,
+  title TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next REAL NOT NULL DEFAULT 0,
+  sent REAL);
+CREATE INDEX events_key ON events (key, at);
+"""
+
+
+class Seen(NamedTuple):
+    """What a service's containers looked like when the stack was well."""
+
+    hash: str
+    networks: frozenset[str]
+
+
+class Row(NamedTuple):
+    """One line of history."""
+
+    at: float
+    who: str
+    action: str
+    stack: str
+    release: str
+    version: str
+    result: str  # ok | failed
+    seconds: float
+    detail: str
+
+
+class State:
+    """The database, opened when it is first asked; a broken one is put aside and begun anew."""
+
+    def __init__(self, path: Path, *, write: bool = True) -> None:
+        self.path = path
+        self.write = write
+        self._open: sqlite3.Connection | None = None
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection. A reader of a host without state gets an empty one in memory."""
+        if self._open is None:
+            self._open = self._begin()
+        return self._open
+
+    def _begin(self) -> sqlite3.Connection:
+        if not self.write:
+            try:
+                return _read_only(self.path)
+            except sqlite3.Error:
+                return _prepared(sqlite3.connect(":memory:"))
+        self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        try:
+            return _prepared(_connect(self.path))
+        except sqlite3.OperationalError:
+            raise  # full, locked or not ours to write: the file itself is whole
+        except sqlite3.DatabaseError:
+            self.path.replace(self.path.with_name(f"{self.path.name}.broken-{int(time.time())}"))
+            return _prepared(_connect(self.path))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    # What was applied
+
+    def seen(self) -> dict[str, dict[str, dict[str, Seen]]]:
+        """Stack → release → service → what its containers looked like."""
+        found: dict[str, dict[str, dict[str, Seen]]] = {}
+        for stack, release, service, digest, networks in self.db.execute(
+            "SELECT stack, release, service, hash, networks FROM applied"
+        ):
+            found.setdefault(stack, {}).setdefault(release, {})[service] = Seen(
+                digest, frozenset(json.loads(networks))
+            )
+        return found
+
+    def record_applied(self, stack: str, release: str, seen: Mapping[str, Seen], now: float) -> None:
+        """Replace what is known of this release; keep the few releases before it."""
+        with self.db as db:
+            db.execute("DELETE FROM applied WHERE stack = ? AND release = ?", (stack, release))
+            db.executemany(
+                "INSERT INTO applied VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (stack, release, service, what.hash, json.dumps(sorted(what.networks)), now)
+                    for service, what in seen.items()
+                ],
+            )
+            db.execute(
+                "DELETE FROM applied WHERE stack = ? AND release NOT IN (SELECT release FROM applied"
+                " WHERE stack = ? GROUP BY release ORDER BY max(at) DESC LIMIT 10)",
+                (stack, stack),
+            )
+
+    def forget(self, stack: str) -> None:
+        """The stack is gone; its history stays."""
+        with self.db as db:
+            db.execute("DELETE FROM applied WHERE stack = ?", (stack,))
+
+    # History
+
+    def record(self, row: Row) -> None:
+        """Append one line and drop the oldest beyond the bound."""
+        with self.db as db:
+            db.execute(
+                "INSERT INTO history (at, who, action, stack, release, version, result, seconds, detail)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            db.execute("DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?", (HISTORY_ROWS,))
+
+    def last(self) -> dict[str, Row]:
+        """Each stack's newest line."""
+        rows = self.db.execute(
+            "SELECT at, who, action, stack, release, version, result, seconds, detail FROM history"
+            " WHERE id IN (SELECT max(id) FROM history GROUP BY stack)"
+        )
+        return {row[3]: Row(*row) for row in rows}
+
+    # Users of images
+
+    def image_uids(self) -> dict[str, int]:
+        """Image identity → numeric user of its process."""
+        return dict(self.db.execute("SELECT id, uid FROM images"))
+
+    def record_image_uids(self, uids: Mapping[str, int]) -> None:
+        """An image's identity is its content, so this never goes stale; only the newest are kept."""
+        with self.db as db:
+            db.executemany("INSERT OR REPLACE INTO images VALUES (?, ?)", uids.items())
+            db.execute("DELETE FROM images WHERE rowid <= (SELECT max(rowid) FROM images) - 500")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path, timeout=10)
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+    connection.execute("SELECT 1 FROM history").fetchall()[:0]
+    return connection
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Create the tables in a new file, all or none."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    return connection

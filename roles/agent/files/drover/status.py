@@ -1,0 +1,165 @@
+# GPL-3.0-or-later
+"""`drover status`: what a person wants to know at 3 AM. The same eyes as apply's: what apply would mend is wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from drover import release
+from drover.apply import plan_all
+from drover.docker import Container, observe, of_stack
+from drover.host import Host, about
+from drover.layout import link
+from drover.plan import OWN, RECORD, Plan
+from drover.state import Row
+
+FINE, STARTING, WRONG = "fine", "starting", "wrong"
+HARMLESS = {OWN, RECORD}
+
+
+class Line(NamedTuple):
+    """One stack."""
+
+    name: str
+    version: str
+    release: str
+    state: str
+    since: float
+    services: dict[str, dict[str, Any]]
+    problems: list[str]
+    urls: list[str]
+
+
+def status(host: Host, only: str = "") -> dict[str, Any]:
+    """Everything as plain data; `fine` says whether nothing is wrong."""
+    wishes = release.wishes(host.layout, release.standing)
+    stacks = {name: wish for name, wish in wishes.stacks.items() if only in ("", name)}
+    containers = observe(host.run)
+    plans = plan_all(host, stacks.values(), containers)
+    last = host.state.last()
+    lines = [_line(host, plans[name], of_stack(containers, name), last.get(name)) for name in sorted(stacks)]
+    lines += [
+        Line(name, "", "", WRONG, 0.0, {}, [text], [])
+        for name, text in wishes.problems.items()
+        if only in ("", name)
+    ]
+    return {
+        **{key: about(host.layout).get(key) for key in ("host", "client", "environment")},
+        "fine": bool(lines or not only) and all(line.state == FINE for line in lines),
+        "stacks": [{**line._asdict(), "since": _stamp(line.since)} for line in lines],
+        "events_waiting": _waiting(host),
+    }
+
+
+def _line(host: Host, plan: Plan, own: Sequence[Container], last: Row | None) -> Line:
+    wish = plan.wish
+    wrong = [step.text for step in plan.steps if step.kind not in HARMLESS]
+    behind = _behind(host, plan, last)
+    state = WRONG if wrong or behind else STARTING if plan.waits else FINE
+    if any("unhealthy" in text or "restarts:" in text or "does not answer" in text for text in plan.waits):
+        state = WRONG
+    started = [each.started for each in own if each.running]
+    return Line(
+        name=wish.stack,
+        version=wish.version,
+        release=wish.release,
+        state=state,
+        since=max(started, default=last.at if last else 0.0),
+        services=_services(wish, own),
+        problems=[*wrong, *plan.waits, *behind],
+        urls=[f"http://{route.host}{route.path}" for route in wish.routes],
+    )
+
+
+def _behind(host: Host, plan: Plan, last: Row | None) -> list[str]:
+    """What was wanted last and is not what runs."""
+    name = plan.wish.stack
+    wanted, current = (link(host.layout.stack(name) / which) for which in ("wanted", "current"))
+    if plan.wish.absent or wanted == current:
+        return []
+    why = (
+        f": {last.detail.splitlines()[0]}"
+        if last and last.result == "failed" and last.release == wanted
+        else ""
+    )
+    return [f"release {wanted} is wanted and not reached{why}"]
+
+
+def _services(wish: release.Manifest, own: Sequence[Container]) -> dict[str, dict[str, Any]]:
+    return {
+        name: _service(service, [each for each in own if each.service == name])
+        for name, service in wish.services.items()
+    }
+
+
+def _service(service: release.Service, own: Sequence[Container]) -> dict[str, Any]:
+    states = sorted({each.health or each.status for each in own})
+    return {
+        "image": service.image,
+        "kind": "oneshot" if service.oneshot else "service",
+        "wanted": service.replicas,
+        "running": sum(each.running for each in own),
+        "state": " ".join(states) or "missing",
+        "since": _stamp(max((each.started for each in own), default=0.0)),
+        "restarts": sum(each.restarts for each in own),
+    }
+
+
+def _waiting(host: Host) -> int:
+    try:
+        return int(host.state.db.execute("SELECT count(*) FROM events WHERE sent IS NULL").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def _stamp(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) if moment else ""
+
+
+# The table
+
+HEAD = ("STACK", "VERSION", "STATE", "SINCE", "SERVICES")
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The same for a person: aligned, what is wrong below its stack."""
+    rows = [
+        (
+            line["name"],
+            line["version"] or "-",
+            line["state"],
+            line["since"] or "-",
+            _summary(line["services"]),
+        )
+        for line in found["stacks"]
+    ]
+    widths = [max(len(row[column]) for row in [HEAD, *rows]) for column in range(len(HEAD) - 1)]
+    text = [_row(HEAD, widths)]
+    for row, line in zip(rows, found["stacks"], strict=True):
+        text.append(_row(row, widths))
+        text += [f"  ! {problem}" for problem in line["problems"]]
+        text += [f"    {url}" for url in line["urls"]]
+    if not rows:
+        text.append("no stack is on this host")
+    if found["events_waiting"]:
+        text.append(f"{found['events_waiting']} events wait to be delivered")
+    return "\n".join(text)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
+    return "  ".join([*padded, cells[-1]]).rstrip()
+
+
+def _summary(services: Mapping[str, Mapping[str, Any]]) -> str:
+    return ", ".join(_short(name, each) for name, each in services.items())
+
+
+def _short(name: str, each: Mapping[str, Any]) -> str:
+    if each["kind"] == "oneshot":
+        return f"{name} {'done' if each['state'] == 'exited' else each['state']}"
+    count = f" {each['running']}/{each['wanted']}" if (each["running"], each["wanted"]) != (1, 1) else ""
+    return f"{name}{count}" + ("" if each["state"] in ("running", "healthy") else f" {each['state']}")

@@ -1,0 +1,69 @@
+"""A stack from a Compose file's text, ready to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.drover.platform.plugins.plugin_utils import model as models
+from ansible_collections.drover.platform.plugins.plugin_utils import release
+
+COLLECTION = Path(__file__).resolve().parents[3] / "compose"
+CHECKED = "\n    healthcheck: {test: [CMD, check]}"
+
+
+class Loader(yaml.SafeLoader):
+    """Reads an override back, its tags left out."""
+
+
+def _untagged(loader: Loader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else None
+
+
+Loader.add_constructor("!override", _untagged)
+Loader.add_constructor("!reset", _untagged)
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., models.Model]:
+    """load(compose text, files={...}, platform={...}, **data) → the model of one stack named shop."""
+
+    def made(
+        text: str = "", files: dict[str, str] | None = None, platform: Any = None, **data: Any
+    ) -> models.Model:
+        folder = tmp_path / "compose" / "shop"
+        for name, content in {"compose.yaml": text, **(files or {})}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content)
+        return models.load([{"name": "shop", **data}], platform or {}, [tmp_path / "compose", COLLECTION])
+
+    return made
+
+
+@pytest.fixture
+def wrong(load: Callable[..., models.Model]) -> Callable[..., str]:
+    """The same, answering all problems as text."""
+    return lambda *args, **data: "\n".join(map(str, load(*args, **data).problems))
+
+
+@pytest.fixture
+def released(load: Callable[..., models.Model]) -> Callable[..., release.Release]:
+    """The same, answering the release of a stack that must be right."""
+
+    def made(*args: Any, **data: Any) -> release.Release:
+        model = load(*args, **data)
+        assert not model.problems, "\n".join(map(str, model.problems))
+        return release.build(model.stacks[0])
+
+    return made
+
+
+@pytest.fixture
+def override(released: Callable[..., release.Release]) -> Callable[..., Any]:
+    """The same, answering the override read back."""
+    return lambda *args, **data: yaml.load(released(*args, **data).files["platform.yaml"], Loader)

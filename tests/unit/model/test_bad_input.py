@@ -1,0 +1,287 @@
+"""Each mistake gives one message that names the place, what was found and what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.drover.platform.plugins.plugin_utils import model as models
+
+COLLECTION = Path(__file__).resolve().parents[3] / "compose"
+WEB = "services:\n  web:\n    image: web:1\n    healthcheck: {test: [CMD, check]}\n"
+ROUTE = {"host": "a.example.com", "service": "web", "port": 80}
+Wrong = Callable[..., str]
+
+DATA = [
+    ({"rotes": []}, 'rotes: no such key; did you mean "routes"?'),
+    ({"routes": "x"}, 'routes: found text ("x") instead of a list; write a list'),
+    ({"routes": [{**ROUTE, "port": "80"}]}, 'routes[0].port: found text ("80") instead of a number'),
+    ({"routes": [{**ROUTE, "port": 70000}]}, "70000 is not a port (1 to 65535)"),
+    ({"routes": [{**ROUTE, "port": True}]}, "found true or false"),
+    ({"routes": [{"host": "a.example.com"}]}, 'the key "service" is missing; write service: frontend'),
+    ({"routes": [{**ROUTE, "host": "shop..acme"}]}, '"shop..acme" is not a host name; write one such as'),
+    (
+        {"routes": [{**ROUTE, "host": "bücher.example"}]},
+        "U+00FC LATIN SMALL LETTER U WITH DIAERESIS; write the name in p",
+    ),
+    ({"routes": [{**ROUTE, "host": "a\u202e.example.com"}]}, "holds U+202E RIGHT-TO-LEFT OVERRIDE"),
+    ({"routes": [{**ROUTE, "host": "10.0.0.1"}]}, "is not a host name"),
+    ({"routes": [{**ROUTE, "service": "wbe"}]}, 'there is no service "wbe"'),
+    ({"routes": [ROUTE, {**ROUTE, "host": "A.Example.com"}]}, "is routed at shop.routes[0].host too"),
+    ({"version": "latest"}, "no file of"),
+    ({"version": 1.0}, "found a number (1.0) instead of text; put it in quotes"),
+    ({"state": "gone"}, "write one of: present, absent"),
+    ({"egress": {"web": ["https"]}}, "egress: it is not supported yet"),
+    ({"links": {"web": ["a/b"]}}, "links: it is not supported yet"),
+    ({"aws": {"bucket": "media"}}, "aws: it is not supported yet"),
+    ({"backup": {"db": False}}, "backup: it is not supported yet"),
+    ({"deploy": {"soak": 5}}, "deploy: it is not supported yet"),
+    ({"limits": {"wbe": {"memory": "1g"}}}, 'limits.wbe: there is no service "wbe"'),
+    ({"limits": {"web": {"memory": "lots"}}}, '"lots" is not a size'),
+    ({"allow": {"web": {"latest": "yes"}}}, '"yes" is not a reason'),
+    ({"profiles": ["x"]}, 'no service has the profile "x"'),
+    ({"host": "a.example.com"}, "host: the port is missing"),
+    ({"env": {"A-B": "x"}}, '"A-B" is not a variable name'),
+    ({"env": {"A\u200b": "x"}}, "U+200B ZERO WIDTH SPACE"),
+    ({"env": {"COMPOSE_FILE": "x"}}, "the platform sets this name itself"),
+    ({"env": {"A": {"secret": "nope"}}}, 'there is no secret "nope"'),
+    ({"publish": [{"service": "web", "port": 80, "host_port": 80}]}, "port 80/tcp belongs to the proxy too"),
+    ({"publish": [{"service": "web", "port": 80, "host_port": 22}]}, "belongs to the host's SSH"),
+    (
+        {"publish": [{"service": "web", "port": 80, "host_port": 81, "address": "here"}]},
+        '"here" is not an address',
+    ),
+    ({"data": "delete"}, "found delete for a stack that is present; write state: absent, or keep"),
+    ({"compose": "shpo"}, 'there is no folder "shpo"; did you mean "shop"?'),
+    ({"compose": "../x"}, "is not a folder inside compose/"),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), DATA)
+def test_data(wrong: Wrong, data: dict[str, Any], expected: str) -> None:
+    assert expected in wrong(WEB, **data)
+
+
+FILES = [
+    (
+        "image: web:1",
+        "image: web",
+        '"web" has no fixed tag; write a tag other than latest, or allow: {web: {latest',
+    ),
+    ("image: web:1", "image: web:latest", "has no fixed tag"),
+    ("image: web:1", "image: 'web:1 '", "is not an image's name"),
+    ("image: web:1", "build: .", "build elsewhere, push the image, and name it"),
+    ("image: web:1", "command: x", "there is no image"),
+    (
+        "image: web:1",
+        "image: web:${TAG}",
+        "compose.yaml:3  services.web.image: ${TAG} has no value; write TAG under",
+    ),
+    ("image: web:1", "image: web:${VERSION}", "write version for the stack"),
+    ("image: web:1", "image: web:$", "write $$ for a plain dollar sign"),
+    ("image: web:1", "image: web:1\n    network_mode: host", 'network_mode: found "host"'),
+    (
+        "image: web:1",
+        "image: web:1\n    privileged: true",
+        "privileged: found true; remove it, or write allow:",
+    ),
+    ("image: web:1", "image: web:1\n    cap_add: [SYS_ADMIN]", 'found "SYS_ADMIN"'),
+    ("image: web:1", "image: web:1\n    pid: host", 'pid: found "host"'),
+    ("image: web:1", "image: web:1\n    devices: [/dev/sda]", "devices of the host"),
+    ("image: web:1", "image: web:1\n    security_opt: ['seccomp:unconfined']", "seccomp:unconfined"),
+    ("image: web:1", "image: web:1\n    external_links: [x]", "name the other stack under links"),
+    ("image: web:1", "image: web:1\n    volumes: ['/var/run/docker.sock:/s']", "is root on the host"),
+    ("image: web:1", "image: web:1\n    volumes: ['/run:/s']", "is root on the host"),
+    ("image: web:1", "image: web:1\n    volumes: ['/etc/../etc/shadow:/s']", "belongs to the host"),
+    ("image: web:1", "image: web:1\n    volumes: ['/srv/stacks/b/secrets:/s']", "belongs to the host"),
+    ("image: web:1", "image: web:1\n    volumes: ['/etc/localtime:/s']", "add :ro"),
+    ("image: web:1", "image: web:1\n    volumes: ['../x:/s']", "lies outside the stack's folder"),
+    ("image: web:1", "image: web:1\n    volumes: ['.:/s']", "mounts the stack's whole folder"),
+    ("image: web:1", "image: web:1\n    volumes: ['nope:/s']", 'nobody defines the volume "nope"'),
+    ("image: web:1", "image: web:1\n    networks: [nope]", "nobody defines this network"),
+    (
+        "image: web:1",
+        "image: web:1\n    enviroment: {}",
+        'enviroment: no such key; did you mean "environment"?',
+    ),
+    ("image: web:1", "image: web:1\n    use_api_socket: true", "Compose 2.26.1 does not know it"),
+    ("image: web:1", "image: web:1\n    ports: ['http']", "is no port"),
+    ("image: web:1", "image: web:1\n    secrets: [nope]", 'no secret "nope"'),
+    ("image: web:1", "image: web:1\n    env_file: nope.env", 'there is no file "nope.env"'),
+    ("image: web:1", "image: web:1\n    depends_on: [nope]", "no service of this name starts"),
+    ("image: web:1", "image: web:1\n    extends: {service: web}", "web extends itself"),
+    ("image: web:1", "image: web:1\n    configs: [nope]", 'nobody defines the config "nope"'),
+    (
+        "    healthcheck",
+        "    x-healthcheck",
+        "nothing tells whether it is well; write healthcheck: in the file",
+    ),
+    ("  web:", "  ../web:", '"../web" is not a service name'),
+    ("services:", "service:", 'service: no such key; did you mean "services"?'),
+    ("services:", "services: []\nx:", "services: found a list; write a mapping"),
+    (
+        "services:",
+        "networks: {x: {external: true}}\nservices:",
+        'the external network "x" is not the host\'s',
+    ),
+    ("services:", "networks: {x: {driver: macvlan}}\nservices:", 'found "macvlan"'),
+    ("services:", "volumes: {x: {external: true}}\nservices:", "a fresh host has none"),
+    ("services:", "include: [nope.yaml]\nservices:", 'there is no file "nope.yaml"'),
+    ("services:", "include: [../nope.yaml]\nservices:", "lies outside"),
+    ("services:", "x: &a [*a]\nservices:", "holds itself"),
+    ("services:", "x-\u202e: 1\nservices:", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+    ("services:", "services: {}\nservices:", "the key is there twice"),
+    ("services:", "services: [", "it is not YAML"),
+    ("services:", "\x01services:", "it holds U+0001"),
+    ("services:", "x: !!python/object:os.system {}\nservices:", "found the tag"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), FILES)
+def test_files(wrong: Wrong, old: str, new: str, expected: str) -> None:
+    found = wrong(WEB.replace(old, new, 1))
+    assert expected in found
+    assert "shop/compose.yaml:" in found
+
+
+def test_the_same_without_a_mistake(wrong: Wrong) -> None:
+    assert wrong(WEB) == ""
+
+
+@pytest.mark.parametrize("rule", ["privileged", "latest", "docker_socket", "no_health_check"])
+def test_a_reason_allows_it(wrong: Wrong, rule: str) -> None:
+    text = "services: {web: {image: web, privileged: true, volumes: ['/run/docker.sock:/s']}}"
+    reasons = dict.fromkeys(("privileged", "latest", "docker_socket", "no_health_check"), "there is a reason")
+    assert wrong(text, allow={"web": reasons}) == ""
+    del reasons[rule]
+    assert wrong(text, allow={"web": reasons}).count("\n") == 0
+
+
+def test_a_bomb_is_counted_and_not_built(wrong: Wrong) -> None:
+    levels = "".join(f"x-{n}: &x{n} [{','.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 12))
+    assert "grow to more than 50000 values" in wrong("x-0: &x0 [1,1]\n" + levels + WEB)
+
+
+def test_deep_nesting(wrong: Wrong) -> None:
+    assert "nested more than 60 deep" in wrong("x: " + "[" * 5000 + "]" * 5000 + "\n" + WEB)
+
+
+def test_a_large_file(wrong: Wrong) -> None:
+    assert "at most 1048576 bytes" in wrong(WEB + "#" * (1 << 20))
+
+
+PLACEHOLDERS = [
+    "",
+    "  ",
+    "changeme",
+    "CHANGE_ME",
+    "change-me!",
+    "xxx",
+    "xxxxxxxx",
+    "todo",
+    "secret",
+    "password",
+    "Password123",
+    "<password>",
+    "<your password here>",
+    "your_password_here",
+    "example",
+    "example-password",
+    "{{ vault }}",
+    "${DB_PASSWORD}",
+    "12345678",
+    "replace_with_a_real_secret",
+]
+
+
+@pytest.mark.parametrize("value", PLACEHOLDERS)
+def test_placeholders(wrong: Wrong, value: str) -> None:
+    found = wrong(WEB.replace("image:", "secrets: [db]\n    image:"), secrets={"db": value})
+    assert "secrets.db: found a" in found and "write the real value" in found
+
+
+@pytest.mark.parametrize(
+    "value", ["s3cr3t-but-real", "correct horse battery", "xK9-change-me-not", "-----BEGIN KEY-----\nx"]
+)
+def test_real_values(wrong: Wrong, value: str) -> None:
+    assert wrong(WEB.replace("image:", "secrets: [db]\n    image:"), secrets={"db": value}) == ""
+
+
+def test_no_message_holds_a_secret(wrong: Wrong) -> None:
+    canary = "k4nary-5f2e"
+    two = WEB + "  two:\n    image: web:1\n    labels: {x: 'a ${B}'}\n"
+    found = wrong(
+        two,
+        secrets={"a": canary, "b": {"value": canary, "uids": 1}, "c": [canary], "d": {canary: 1}},
+        env={"B": {"secret": "a"}},
+        platform={"alerts": {"channels": [canary, 1]}, "x": 1},
+    )
+    assert found and canary not in found.replace(f"d.{canary}", "")
+
+
+def test_a_secret_inside_other_text(wrong: Wrong) -> None:
+    text = WEB + "    labels: {url: 'x://${PASS}@db'}\n    environment: [PASS]\n"
+    found = wrong(text, secrets={"pass": "k4nary"}, env={"PASS": {"secret": "pass"}})
+    assert "services.web.labels.url: the secret ${PASS} is part of another text" in found
+
+
+def test_unread_values(wrong: Wrong) -> None:
+    two = WEB + "  two: {image: 'web:1', healthcheck: {test: [CMD, x]}}\n"
+    assert "env.A: no service of" in wrong(two, env={"A": "x"})
+    assert "secrets.a: no service of" in wrong(two, secrets={"a": "k4nary"})
+
+
+def test_everything_at_once(wrong: Wrong) -> None:
+    found = wrong(WEB.replace("image: web:1", "image: web\n    privileged: true"), rotes=[], version=1)
+    assert found.count("\n") >= 1 and "rotes" in found and "version" in found
+    found = wrong(WEB.replace("image: web:1", "image: web\n    privileged: true"), rotes=[])
+    assert "rotes" in found and "privileged" in found and "fixed tag" in found
+
+
+def test_between_stacks(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "compose.yaml").write_text(
+        WEB + "volumes: {data: {name: common}}\nnetworks: {a: {name: common}}\n"
+    )
+    port = {"service": "web", "port": 53, "host_port": 53, "protocol": "udp"}
+    one = {"name": "one", "compose": "shop", "routes": [ROUTE], "publish": [{**port, "address": "127.0.0.1"}]}
+    two = {"name": "two", "compose": "shop", "routes": [ROUTE], "publish": [port]}
+    found = "\n".join(map(str, models.validate([one, two, two], {}, [tmp_path, COLLECTION])))
+    assert '"a.example.com/" is routed at one.routes[0].host too' in found
+    assert "port 53/udp belongs to one.publish[0].host_port too" in found
+    assert 'volumes.data: the name "common" belongs to one too' in found
+    assert 'networks.a: the name "common" belongs to one too' in found
+    assert '"two" is the name of another stack too' in found
+
+
+def test_ports_of_other_addresses_do_not_clash(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(WEB)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "compose.yaml").write_text(WEB)
+    ports = [{"service": "web", "port": 53, "host_port": 53, "address": f"10.0.0.{n}"} for n in (1, 2)]
+    assert not models.validate([{"name": "shop", "publish": ports}], {}, [tmp_path, COLLECTION])
+
+
+@pytest.mark.parametrize(
+    "platform",
+    [
+        {"proxy": {"kind": "nginx"}},
+        {"proxi": {}},
+        {"client": "Big Corp"},
+        {"limits": {"memory": 5}},
+        {"alerts": {"channels": ["changeme"]}},
+        [],
+    ],
+)
+def test_platform(wrong: Wrong, platform: Any) -> None:
+    assert ("drover_platform" in wrong(WEB, platform=platform)) == bool(platform)
+
+
+def test_a_stack_named_proxy(tmp_path: Path) -> None:
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy" / "compose.yaml").write_text(WEB)
+    found = models.validate([{"name": "proxy"}], {}, [tmp_path, COLLECTION])
+    assert any("the platform's own proxy" in str(problem) for problem in found)

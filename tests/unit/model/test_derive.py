@@ -1,0 +1,334 @@
+"""What the platform adds to each service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+WEB = "services:\n  web:\n    image: web:1\n    healthcheck: {test: [CMD, check]}\n"
+TWO = WEB + "  two: {image: 'two:1', healthcheck: {test: [CMD, x]}}\n"
+Made = Callable[..., Any]
+
+
+def web(override: Made, more: str = "", /, **data: Any) -> Any:
+    return override(WEB + "".join(f"    {line}\n" for line in more.splitlines()), **data)["services"]["web"]
+
+
+def test_every_service(override: Made) -> None:
+    found = web(override)
+    assert found["cap_drop"] == ["ALL"] and "NET_BIND_SERVICE" in found["cap_add"]
+    assert found["security_opt"] == ["no-new-privileges:true"]
+    assert (found["mem_limit"], found["pids_limit"], found["restart"]) == ("512m", 512, "unless-stopped")
+    assert found["logging"]["driver"] == "local"
+    assert found["logging"]["options"] == {
+        "max-size": "10m",
+        "max-file": "3",
+        "mode": "non-blocking",
+        "max-buffer-size": "4m",
+    }
+    assert found["labels"] == {"drover.stack": "shop", "drover.service": "web"}
+    assert "networks" not in found and "ports" not in found
+
+
+def test_the_stack_network_is_closed(override: Made) -> None:
+    networks = override(WEB + "networks: {back: {}, front: }\n")["networks"]
+    for name in ("default", "back", "front"):
+        assert networks[name]["internal"] is True
+        assert networks[name]["driver_opts"] == {"com.docker.network.bridge.inhibit_ipv4": "true"}
+    assert "public" not in networks
+
+
+def test_a_route_joins_the_stack_s_own_public_network(override: Made, released: Made) -> None:
+    route = {"host": "a.example.com", "service": "web", "port": 80, "health": "/up"}
+    found = override(TWO, routes=[route])
+    assert found["services"]["web"]["networks"] == {"default": None, "public": None}
+    assert found["services"]["web"]["labels"]["drover.health"] == "80/up"
+    assert "networks" not in found["services"]["two"]
+    assert found["networks"]["public"] == {"name": "shop_public"}
+    assert released(TWO, routes=[route]).manifest["networks"] == ["shop_public"]
+
+
+def test_a_file_s_external_public_network_becomes_the_stack_s_own(override: Made) -> None:
+    text = WEB + "    networks: [edge]\nnetworks: {edge: {external: true, name: public}}\n"
+    assert override(text)["networks"]["edge"] == {"name": "shop_public"}
+
+
+def test_the_private_network_of_the_host_stays(override: Made) -> None:
+    text = WEB + "    networks: [private]\nnetworks: {private: {external: true}}\n"
+    assert "private" not in override(text)["networks"]
+
+
+def test_no_port_opens_unless_published(override: Made, released: Made) -> None:
+    assert "ports: !reset" in released(WEB + "    ports: ['80:80', 443]\n").files["platform.yaml"].decode()
+    published = [{"service": "web", "port": 25, "host_port": 2525}]
+    found = web(override, "ports: ['80:80']", publish=published)
+    assert found["ports"] == [
+        {"target": 25, "published": "2525", "host_ip": "0.0.0.0", "protocol": "tcp", "mode": "ingress"}
+    ]
+    assert "public" in found["networks"]
+
+
+@pytest.mark.parametrize(
+    ("more", "limits", "expected"),
+    [
+        ("mem_limit: 1g", {}, {"pids_limit": 512}),
+        ("mem_limit: 1g", {"memory": "2g"}, {"mem_limit": "2g", "pids_limit": 512}),
+        ("pids_limit: 0", {}, {"mem_limit": "512m", "pids_limit": 512}),
+        (
+            "deploy: {resources: {limits: {memory: 1g}}}",
+            {},
+            {"deploy": {"resources": {"limits": {"pids": 512}}}},
+        ),
+        (
+            "deploy: {resources: {limits: {cpus: '1'}}}",
+            {"cpus": 2},
+            {"deploy": {"resources": {"limits": {"pids": 512, "memory": "512m", "cpus": "2"}}}},
+        ),
+        ("", {"cpus": 0.5, "pids": 9}, {"mem_limit": "512m", "pids_limit": 9, "cpus": 0.5}),
+    ],
+)
+def test_limits(override: Made, more: str, limits: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = web(override, more, **({"limits": {"web": limits}} if limits else {}))
+    assert {
+        key: value for key, value in found.items() if key in ("mem_limit", "pids_limit", "cpus", "deploy")
+    } == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("cap_drop: [ALL]", []),
+        ("cap_drop: [ALL]\ncap_add: [CAP_CHOWN]", ["CHOWN"]),
+        (
+            "cap_add: [NET_RAW]",
+            ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "NET_RAW", "SETGID", "SETUID"],
+        ),
+        ("cap_drop: [KILL, CHOWN]", ["DAC_OVERRIDE", "FOWNER", "NET_BIND_SERVICE", "SETGID", "SETUID"]),
+    ],
+)
+def test_capabilities(override: Made, more: str, expected: list[str]) -> None:
+    assert web(override, more)["cap_add"] == expected
+
+
+def test_a_weaker_privilege_option_gives_way(override: Made) -> None:
+    found = web(override, "security_opt: ['no-new-privileges:false', 'label:type:x']")
+    assert found["security_opt"] == ["no-new-privileges:true", "label:type:x"]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"), [("restart: always", None), ('restart: "no"', None), ("restart: no", None)]
+)
+def test_the_file_s_restart_policy_stays(override: Made, more: str, expected: None) -> None:
+    assert web(override, more).get("restart") is expected
+
+
+def test_one_shots(released: Made, override: Made) -> None:
+    text = (
+        WEB + "    depends_on: {job: {condition: service_completed_successfully}}\n  job: {image: 'job:1'}\n"
+    )
+    assert override(text)["services"]["job"]["restart"] == "no"
+    assert released(text).manifest["services"]["job"]["kind"] == "oneshot"
+
+
+def test_known_images(override: Made, released: Made) -> None:
+    text = "services: {db: {image: 'docker.io/library/postgres:17-alpine'}, c: {image: 'valkey/valkey:8'}}"
+    found = override(text)["services"]
+    assert (
+        found["db"]["healthcheck"]["test"][0] == "CMD-SHELL"
+        and "pg_isready" in found["db"]["healthcheck"]["test"][1]
+    )
+    assert found["db"]["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+    assert released(text).manifest["services"]["db"]["uid"] == 70
+
+
+def test_what_ties_a_service_to_one_run_is_reset(released: Made) -> None:
+    text = released(WEB + "    container_name: web1\n    build: .\n    pull_policy: always\n").files[
+        "platform.yaml"
+    ]
+    for key in (b"container_name", b"build", b"pull_policy"):
+        assert key + b": !reset null" in text
+
+
+def test_reasons_become_labels(override: Made) -> None:
+    labels = web(override, allow={"web": {"privileged": "it measures the host"}})["labels"]
+    assert labels["drover.reason.privileged"] == "it measures the host"
+
+
+# --- files
+
+
+def test_files_travel_named_by_content(override: Made, released: Made) -> None:
+    text = (
+        WEB
+        + "    volumes: ['./web.conf:/etc/web.conf', './data:/data', '/mnt/x:/x', 'named:/n']\n"
+        + "volumes: {named: }\n"
+    )
+    one = released(text, {"web.conf": "a"})
+    found = override(text, {"web.conf": "a"})["services"]["web"]["volumes"]
+    digest = one.shipped[0].digest
+    assert found[0] == {
+        "type": "bind",
+        "source": f"/srv/stacks/shop/files/{digest}/web.conf",
+        "target": "/etc/web.conf",
+        "read_only": True,
+    }
+    assert found[1]["source"] == "/srv/stacks/shop/data/data"
+    assert found[2]["source"] == "/mnt/x" and found[3] == {
+        "type": "volume",
+        "source": "named",
+        "target": "/n",
+    }
+    assert one.manifest["data_folders"] == ["data"] and one.manifest["volumes"] == ["named"]
+    two = released(text, {"web.conf": "b"})
+    assert two.shipped[0].digest != digest and two.manifest["services"] != one.manifest["services"]
+
+
+def test_a_changed_file_concerns_only_its_readers(released: Made) -> None:
+    text = TWO.replace("{image: 'two:1'", "{image: 'two:1', volumes: ['./two.conf:/c']")
+    one, two = (released(text, {"two.conf": content}).manifest["services"] for content in "ab")
+    assert one["web"]["digest"] == two["web"]["digest"] and one["two"]["digest"] != two["two"]["digest"]
+
+
+def test_folders_and_configs(override: Made, released: Made) -> None:
+    text = WEB + (
+        "    volumes: ['./conf:/etc/conf']\n    configs: [a, {source: b, target: /etc/b}]\n"
+        "configs: {a: {file: ./conf/a}, b: {content: 'port ${PORT:-1}'}}\n"
+    )
+    files = {"conf/a": "1", "conf/deep/b": "2", "conf/.gitkeep": ""}
+    found = override(text, files)["services"]["web"]
+    assert [mount["target"] for mount in found["volumes"]] == ["/etc/conf", "/a", "/etc/b"]
+    assert all(mount["read_only"] for mount in found["volumes"]) and "configs" in found
+    shipped = {name for what in released(text, files).shipped for name, _, _ in what.parts}
+    assert shipped == {"conf/a", "conf/deep/b", "a", "b"}
+
+
+def test_an_empty_folder_is_data(override: Made) -> None:
+    found = web(override, "volumes: ['./data:/data']", files={"data/.gitkeep": ""})
+    assert found["volumes"][0]["source"] == "/srv/stacks/shop/data/data"
+
+
+# --- secrets and environment
+
+SECRET = {"db": "k4nary-one"}
+
+
+def test_secrets_are_files_in_a_folder(override: Made, released: Made) -> None:
+    text = TWO + "secrets: {db: {file: ./no-such}}\n"
+    text = text.replace("  two: {", "  two: {user: '1000:1000', secrets: [{source: db, target: pass}], ")
+    found = override(text, secrets=SECRET)["services"]["two"]
+    assert found["volumes"] == [
+        {
+            "type": "bind",
+            "source": "/srv/stacks/shop/secrets/two",
+            "target": "/run/secrets",
+            "read_only": True,
+        }
+    ]
+    assert "secrets" in found and found["secrets"] is None
+    release = released(text, secrets=SECRET)
+    assert release.secrets == {"two": {"pass": "k4nary-one"}}
+    assert release.manifest["services"]["two"]["uid"] == 1000
+    assert release.manifest["services"]["two"]["secrets"] == ["pass"]
+    assert "volumes" not in override(text, secrets=SECRET)["services"]["web"]
+
+
+def test_the_data_s_uid_wins(released: Made) -> None:
+    release = released(WEB + "    user: '5'\n", secrets={"db": {"value": "k4nary", "uid": 7}})
+    assert release.manifest["services"]["web"]["uid"] == 7
+
+
+def test_a_single_service_reads_everything(override: Made, released: Made) -> None:
+    data: dict[str, Any] = {"secrets": SECRET, "env": {"A": "x", "B": 5, "C": True}}
+    assert released(WEB, **data).secrets == {"web": {"db": "k4nary-one"}}
+    assert web(override, **data)["environment"] == {"A": "${A}", "B": "${B}", "C": "${C}"}
+    assert b"A=x\nB=5\nC=true\n" in released(WEB, **data).files[".env"]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected", "variable"),
+    [
+        ("environment: [URL, X=1]", {"X": "1"}, "URL"),
+        ("environment: {URL: '${URL}', X: '${Y:-1}'}", {"X": "${Y:-1}"}, "URL"),
+        ("environment: {MY: '${URL:?set it}'}", {}, "MY"),
+        ("env_file: .env", None, "URL"),
+    ],
+)
+def test_secret_variables(override: Made, released: Made, more: str, expected: Any, variable: str) -> None:
+    text = WEB + f"    {more}\n  two: {{image: 'two:1', healthcheck: {{test: [CMD, x]}}}}\n"
+    data: dict[str, Any] = {"secrets": {"url": "a'b\"c$d\ne"}, "env": {"URL": {"secret": "url"}}}
+    found = override(text, **data)["services"]["web"]
+    assert found.get("environment") == expected
+    assert found["env_file"] == ["/srv/stacks/shop/secrets/web.env"]
+    release = released(text, **data)
+    assert release.secret_env == {"web": f'{variable}="a\'b\\"c\\$d\\ne"\n'}
+    assert release.manifest["services"]["web"]["secret_env"] == [variable]
+    assert "env_file" not in override(text, **data)["services"]["two"]
+
+
+def test_no_secret_is_in_a_release(released: Made) -> None:
+    text = WEB + "    environment: [URL]\n    secrets: [db]\n"
+    data: dict[str, Any] = {"env": {"URL": {"secret": "url"}}}
+    one = released(text, secrets={"db": "k4nary-one", "url": "k4nary-two"}, **data)
+    two = released(text, secrets={"db": "other-one", "url": "other-two"}, **data)
+    assert one.identity == two.identity and one.files == two.files
+    assert b"k4nary" not in b"".join(one.files.values())
+
+
+def test_what_travels_with_a_release(released: Made) -> None:
+    text = "include: [more/more.yaml]\n" + WEB + "    env_file: [a.env, .env]\n"
+    files = {
+        "more/more.yaml": "services: {two: {image: 'two:1', extends: {service: b, file: base.yaml}}}",
+        "more/base.yaml": "services: {b: {healthcheck: {test: [CMD, x]}}}",
+        "a.env": "A=1",
+        ".env": "LOCAL=1",
+        "README.md": "x",
+        ".secrets/db": "k4nary",
+    }
+    assert sorted(released(text, files).files) == [
+        ".env",
+        "a.env",
+        "compose.yaml",
+        "manifest.json",
+        "more/base.yaml",
+        "more/more.yaml",
+        "platform.yaml",
+    ]
+
+
+def test_the_dotenv_runs_compose_by_hand(released: Made) -> None:
+    text = WEB.replace("web:1", "web:${VERSION}") + "    profiles: [p]\n"
+    dotenv = released(text, version="2", profiles=["p"]).files[".env"].decode()
+    assert dotenv == (
+        "COMPOSE_FILE=compose.yaml:platform.yaml\nCOMPOSE_PROFILES=p\nCOMPOSE_PROJECT_NAME=shop\nVERSION=2\n"
+    )
+
+
+def test_a_version_concerns_only_its_readers(released: Made) -> None:
+    text = TWO.replace("web:1", "web:${VERSION}")
+    one, two = (released(text, version=version).manifest["services"] for version in "12")
+    assert one["two"] == two["two"] and one["web"]["digest"] != two["web"]["digest"]
+
+
+def test_the_short_form_needs_no_file(load: Made) -> None:
+    from pathlib import Path
+
+    from ansible_collections.drover.platform.plugins.plugin_utils import model, release
+
+    roots = [Path(__file__).resolve().parents[3] / "compose"]
+    data = {
+        "name": "n",
+        "image": "reg.example.com:5000/n",
+        "version": "1",
+        "host": "n.example.com",
+        "port": 80,
+        "health": "/up",
+    }
+    found = model.load([data], {}, roots)
+    assert not found.problems
+    manifest = release.build(found.stacks[0]).manifest
+    assert manifest["services"]["app"]["image"] == "reg.example.com:5000/n:1"
+    assert manifest["routes"] == [
+        {"host": "n.example.com", "path": "/", "service": "app", "port": 80, "health": "/up"}
+    ]
