@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +69,62 @@ def released(load: Callable[..., models.Model]) -> Callable[..., release.Release
 
 
 @pytest.fixture
-def override(released: Callable[..., release.Release]) -> Callable[..., Any]:
+def override(
+    released: Callable[..., release.Release], read_override: Callable[[bytes], Any]
+) -> Callable[..., Any]:
     """The same, answering the override read back."""
     return lambda *args, **data: yaml.load(released(*args, **data).files["platform.yaml"], Loader)
+
+
+@pytest.fixture(scope="session")
+def read_override() -> Callable[[bytes], Any]:
+    """Reads platform.yaml back, its tags left out."""
+    return lambda content: yaml.load(content, Loader)
+
+
+# --- the real Compose: `docker compose`, `docker-compose`, or what DROVER_COMPOSE names
+
+
+@cache
+def compose_command() -> list[str] | None:
+    """The command's first words; None where no Compose answers."""
+    candidates = [os.environ.get("DROVER_COMPOSE", "").split(), ["docker", "compose"], ["docker-compose"]]
+    for words in filter(None, candidates):
+        if (
+            shutil.which(words[0])
+            and subprocess.run([*words, "version"], capture_output=True).returncode == 0
+        ):
+            return words
+    return None
+
+
+def compose_config(folder: Path) -> Any:
+    """What Compose makes of the release in the folder."""
+    words = compose_command()
+    if words is None:
+        pytest.skip("no Compose answers here")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
+    run = subprocess.run(
+        [*words, "--profile", "*", "config", "--format", "json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable[[release.Release, Path], Any]:
+    """composed(release, folder) → what Compose makes of it, on a host whose /srv/stacks is the folder."""
+
+    def made(one: release.Release, folder: Path) -> Any:
+        lines = {f"{one.stack}/secrets/{name}.env": text.encode() for name, text in one.secret_env.items()}
+        override = one.files["platform.yaml"].replace(b"/srv/stacks", str(folder).encode())
+        for path, content in {**one.files, **lines, "platform.yaml": override}.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        return compose_config(folder)
+
+    return made

@@ -12,7 +12,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from ansible_collections.drover.platform.plugins.action import stacks as stacks_action
-from ansible_collections.drover.platform.plugins.plugin_utils import origin, size
+from ansible_collections.drover.platform.plugins.plugin_utils import boundary, origin, size
 
 ROOT = Path(__file__).resolve().parents[3]
 CANARY = "k4nary-7c1e-in-the-inventory"
@@ -117,9 +117,7 @@ def acted(
         return dict(answers[sent[-1][0]])
 
     action._execute_module = execute
-    return action._carry_out(
-        stacks_action.boundary.model(arguments, {"inventory_dir": str(folder)}), {}
-    ), sent
+    return action._carry_out(boundary.model(arguments, {"inventory_dir": str(folder)}), {}), sent
 
 
 TREE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,11 @@ import pytest
 import yaml
 from ansible_collections.drover.platform.plugins.plugin_utils import model as models
 from ansible_collections.drover.platform.plugins.plugin_utils import release
-from unit.model import compose_cli
 
 CORPUS = Path(__file__).parent / "corpus"
 ROOTS = [CORPUS, Path(__file__).resolve().parents[3] / "compose"]
 NAMES = sorted(path.name for path in CORPUS.iterdir())
-real = pytest.mark.skipif(compose_cli.command() is None, reason="no Compose answers here")
+Composed = Callable[[release.Release, Path], Any]
 
 
 def data(name: str) -> dict[str, Any]:
@@ -27,24 +27,13 @@ def built(stack: dict[str, Any], what: str = "stacks") -> release.Release:
     return release.build(found.stacks[0])
 
 
-def composed(made: release.Release, folder: Path) -> Any:
-    """The release as Compose reads it, on a host whose /srv is the folder."""
-    compose_cli.write(folder, dict(made.files))
-    override = made.files["platform.yaml"].replace(b"/srv/stacks", str(folder).encode())
-    (folder / "platform.yaml").write_bytes(override)
-    lines = {f"{made.stack}/secrets/{name}.env": text.encode() for name, text in made.secret_env.items()}
-    compose_cli.write(folder, lines)
-    return compose_cli.config(folder)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_has_no_problem_and_is_stable(name: str) -> None:
     assert built(data(name)).files == built(data(name)).files
 
 
-@real
 @pytest.mark.parametrize("name", NAMES)
-def test_what_compose_makes_of_it(name: str, tmp_path: Path) -> None:
+def test_what_compose_makes_of_it(name: str, tmp_path: Path, composed: Composed) -> None:
     made = built(data(name))
     found = composed(made, tmp_path)
     assert found["name"] == name
@@ -68,8 +57,7 @@ def follows_the_rules(config: dict[str, Any], published: bool) -> None:
     assert not {"container_name", "build", "secrets", "configs", "pull_policy", "privileged"} & config.keys()
 
 
-@real
-def test_the_examples_and_the_proxy(tmp_path: Path) -> None:
+def test_the_examples_and_the_proxy(tmp_path: Path, composed: Composed) -> None:
     mvp = {"name": "mvp", "compose": "examples/mvp", "secrets": {"db_password": "k4nary"}}
     short = {
         "name": "short",
@@ -80,14 +68,13 @@ def test_the_examples_and_the_proxy(tmp_path: Path) -> None:
         "health": "/",
     }
     postgres = {"name": "postgres", "secrets": {"db_password": "k4nary"}}
-    for made in (*map(built, (mvp, short, postgres, {"name": "valkey"})), built({}, "proxy")):
+    for made in (built(mvp), built(short), built(postgres), built({"name": "valkey"}), built({}, "proxy")):
         found = composed(made, tmp_path / made.stack)
         for config in found["services"].values():
             follows_the_rules(config, published=made.stack == "proxy")
 
 
-@real
-def test_secret_variables_reach_the_service_only_by_their_file(tmp_path: Path) -> None:
+def test_secret_variables_reach_the_service_only_by_their_file(tmp_path: Path, composed: Composed) -> None:
     found = composed(built(data("blog")), tmp_path)["services"]
     assert found["blog"]["environment"]["WORDPRESS_DB_PASSWORD"] == "k4nary-9d1c"
     assert found["db"]["environment"]["MARIADB_PASSWORD"] == "k4nary-9d1c"
@@ -95,11 +82,10 @@ def test_secret_variables_reach_the_service_only_by_their_file(tmp_path: Path) -
         assert "k4nary" not in (tmp_path / path).read_text()
 
 
-@real
 @pytest.mark.parametrize(
     "value", ["a'b\"c$d\\e", "two\nlines", " spaces ", "#x", "${NO}", "$$", "ünïcode", "a=b", "\t"]
 )
-def test_values_survive_compose(value: str, tmp_path: Path) -> None:
+def test_values_survive_compose(value: str, tmp_path: Path, composed: Composed) -> None:
     stack = {
         "name": "t",
         "image": "i",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from ansible_collections.drover.platform.plugins.plugin_utils import model as mo
 from ansible_collections.drover.platform.plugins.plugin_utils import placement, release
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from unit.model.conftest import COLLECTION, Loader
 
+COLLECTION = Path(__file__).resolve().parents[3] / "compose"
 QUIET = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = st.sampled_from(["web", "api", "db", "job", "cache-1", "Worker.x"])
 VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20)
@@ -89,8 +90,10 @@ def readable(model: models.Model) -> bool:
 
 
 @QUIET
-@given(stacks())
-def test_every_service_follows_the_rules(given: tuple[dict[str, Any], dict[str, Any]]) -> None:
+@given(given=stacks())
+def test_every_service_follows_the_rules(
+    read_override: Callable[[bytes], Any], given: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = loaded(*given, Path(folder))
         assert readable(model)
@@ -98,7 +101,7 @@ def test_every_service_follows_the_rules(given: tuple[dict[str, Any], dict[str, 
         made = release.build(stack)
         again = release.build(loaded(*given, Path(folder)).stacks[0])
     assert made == again
-    override = yaml.load(made.files["platform.yaml"], Loader)
+    override = read_override(made.files["platform.yaml"])
     routed = {route["service"] for route in given[1]["routes"]}
     for name, service in given[0]["services"].items():
         holds(service, override["services"][name], name in routed)
