@@ -25,7 +25,7 @@ demo: venv  ## Converge a fresh host in a container and show what it serves
 clean:  ## Remove everything that demo and test made
 	@testhost/testhost clean
 	@testhost/engine stop
-	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible
+	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible inventories/*/.secrets molecule/*/inventory/.secrets
 	@echo "Removed hosts, images, virtual environments and caches. Debian packages that were installed stay (docker.io, mmdebstrap)."
 
 test: lint unit unit-oldest molecule  ## Lint, unit and property tests, molecule scenarios

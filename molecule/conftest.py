@@ -1,74 +1,34 @@
-"""What every scenario's tests share: the host over SSH, ansible-playbook runs, and a look at Docker."""
+"""Fixtures of every scenario: the scenario, its host over SSH, and changed copies of its client's folder."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra
 import yaml
+from shared.scenario import KEY, KNOWN_HOSTS, Scenario, Stacks
 from testinfra.host import Host
 
-ROOT = Path(__file__).resolve().parent.parent
-KEY = ROOT / ".cache" / "testhost" / "id_ed25519"
-SSH = ["-i", str(KEY), "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
-Stacks = list[dict[str, Any]]
 
-
-@dataclass(frozen=True)
-class Run:
-    """One ansible-playbook run: its exit status and everything it printed."""
-
-    status: int
-    output: str
-
-    @property
-    def changed(self) -> int:
-        """The number of changed tasks by the recap; -1 where there is no recap."""
-        found = re.search(r"changed=(\d+)", self.output)
-        return int(found[1]) if found else -1
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """The scenario under test: its inventory folder and the one host that it names."""
-
-    inventory: Path
-    name: str
-    address: str
-
-    def site(self, *arguments: str, inventory: Path | None = None, playbook: Path | None = None) -> Run:
-        """Run the site playbook with more arguments, from another inventory folder if one is given."""
-        command = ["ansible-playbook", "-i", str(inventory or self.inventory), *arguments]
-        command.append(str(playbook or ROOT / "playbooks" / "site.yml"))
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
-        return Run(done.returncode, done.stdout + done.stderr)
-
-    def testhost(self, *arguments: str) -> None:
-        """Run testhost, for instance to cut the power."""
-        subprocess.run([str(ROOT / "testhost" / "testhost"), *arguments], check=True, capture_output=True, timeout=300)
-
-
-@pytest.fixture(scope="session")
-def scenario() -> Scenario:
-    folder = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "inventory"
+@pytest.fixture(scope="module")
+def scenario(request: pytest.FixtureRequest) -> Scenario:
+    folder = request.path.parents[1] / "inventory"
     hosts = yaml.safe_load((folder / "hosts.yml").read_text())["all"]["hosts"]
     ((name, variables),) = hosts.items()
     return Scenario(folder, name, variables["ansible_host"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def host(scenario: Scenario) -> Host:
-    return testinfra.get_host(f"ssh://root@{scenario.address}", ssh_identity_file=str(KEY), ssh_extra_args=" ".join(SSH[2:]))
+    return testinfra.get_host(
+        f"ssh://root@{scenario.address}",
+        ssh_identity_file=str(KEY),
+        ssh_extra_args=f"-o UserKnownHostsFile={KNOWN_HOSTS}",
+    )
 
 
 @pytest.fixture
@@ -80,8 +40,7 @@ def client(scenario: Scenario, tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
     def copy(change: Callable[[Stacks], Any], **platform: Any) -> Path:
         # beside the real one, so that relative paths such as the SSH key's still lead somewhere
-        folder = scenario.inventory.parent / f"inventory.{tmp_path.name}"
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = scenario.inventory.parent / f"inventory.{tmp_path.name}.{len(made)}"
         shutil.copytree(scenario.inventory, folder)
         made.append(folder)
         path = folder / "group_vars" / "all" / "stacks.yml"
@@ -95,42 +54,4 @@ def client(scenario: Scenario, tmp_path: Path) -> Iterator[Callable[..., Path]]:
     for folder in made:
         shutil.rmtree(folder)
     if made:
-        assert scenario.site("--tags", "stacks").status == 0
-
-
-def stack(stacks: Stacks, name: str) -> dict[str, Any]:
-    """Return the named stack of the inventory, to be changed in place."""
-    return next(each for each in stacks if each["name"] == name)
-
-
-def containers(host: Host, project: str | None = None) -> dict[str, Any]:
-    """Return what `docker inspect` says of every container, stopped ones too, by name without its slash."""
-    wanted = f"--filter label=com.docker.compose.project={project}" if project else ""
-    names = host.check_output(f"docker ps -aq {wanted}").split()
-    if not names:
-        return {}
-    found = json.loads(host.check_output(f"docker inspect {' '.join(names)}"))
-    return {each["Name"].lstrip("/"): each for each in found}
-
-
-def started(host: Host) -> dict[str, tuple[str, str]]:
-    """Return (id, StartedAt) of every container by name: equal before and after means that nothing was touched."""
-    return {name: (each["Id"], each["State"]["StartedAt"]) for name, each in containers(host).items()}
-
-
-def fetch(host: Host, name: str, path: str = "/", *arguments: str) -> tuple[int, str]:
-    """Ask the host's port 80 for a path by host name; return status and body."""
-    url = f"http://127.0.0.1{path}"
-    done = host.run(f"curl -sS -m 10 -w '\\n%{{http_code}}' -H 'Host: {name}' {' '.join(arguments)} '{url}'")
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status or 0), body
-
-
-def eventually(check: Callable[[], bool], seconds: float = 30) -> bool:
-    """Return whether the check came true within the seconds."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if check():
-            return True
-        time.sleep(0.5)
-    return check()
+        scenario.converge("--tags", "stacks")

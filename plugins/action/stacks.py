@@ -44,8 +44,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         if placed.get("failed") or placed.get("unreachable"):
             return placed
-        applied = self._module("apply", {"manifests": placement.manifests(releases, model.absent)}, task_vars)
-        return _merged(placed, applied)
+        wish = {
+            "manifests": placement.manifests(releases, model.absent),
+            "touched": self._touched(arguments, placed),
+        }
+        return _merged(placed, self._module("apply", wish, task_vars))
+
+    def _touched(self, arguments: Result, placed: Result) -> list[str]:
+        """In check mode, the secret files that a real run would write: nothing on the host tells of them."""
+        secrets = {entry["path"] for entry in arguments["secrets"]}
+        return sorted(secrets & set(placed.get("changed_paths", []))) if self._task.check_mode else []
 
     def _more_folders(self) -> list[Result]:
         """The proxy's folder of routes, which its container mounts."""

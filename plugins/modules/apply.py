@@ -1,97 +1,118 @@
 #!/usr/bin/python
+"""The agent's `drover apply`, for a playbook."""
+
 # GPL-3.0-or-later
-"""Lets the agent on the host bring its stacks to the releases that are wanted."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: apply
-short_description: Let the agent bring stacks to their wanted releases
+short_description: Bring the stacks of a host to the releases that are wanted
 description:
-  - Runs C(drover apply) for the stacks of O(manifests), and no others.
-  - Used by the action drover.platform.stacks, which puts the releases first.
+  - Runs C(drover apply) once, however many stacks there are, and returns its answer.
+  - In check mode the same command says what it would do. On a host that the agent has not reached yet, every
+    stack would be started.
 options:
   manifests:
-    description: Each stack's C(manifest.json), or for one that shall go its name, C(state) and C(data).
+    description:
+      - Manifests of the stacks, and C({stack, state, data}) for those that shall go.
+      - The releases of present stacks are already on the host, except in check mode, where these manifests
+        stand for them.
     type: list
     elements: dict
-    required: true
+    default: []
+  stacks:
+    description: Only these stacks; all of the host if empty.
+    type: list
+    elements: str
+    default: []
   touched:
-    description: Secret files that were written, or in check mode would be.
+    description: In check mode, paths of secret files that would be written.
     type: list
     elements: path
     default: []
 attributes:
-  check_mode: {support: full, description: The agent says what it would do.}
+  check_mode: {support: full}
   diff_mode: {support: full}
 author: The Drover developers
 """
 
 EXAMPLES = r"""
-- name: Remove a stack and keep its data
+- name: Run every stack as its release says
   drover.platform.apply:
-    manifests:
-      - {stack: shop, state: absent, data: keep}
+
+- name: Take a stack away and keep its data
+  drover.platform.apply:
+    manifests: [{stack: shop, state: absent, data: keep}]
 """
 
 RETURN = r"""
 stacks:
-  description: What the agent did, or in check mode would do, stack by stack.
-  returned: success
+  description: For each stack whether it changed, and the steps, each with its reason.
+  returned: always
   type: dict
+errors:
+  description: What went wrong, with the last lines of the container's log; secrets are hidden.
+  returned: always
+  type: list
+  elements: str
 """
 
 import json
-import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-COMMAND = "/usr/local/bin/drover"
+AGENT = "/usr/local/bin/drover"
 
 
-def command(manifests: list[dict[str, Any]], touched: list[str], check: bool) -> list[str]:
-    """The agent's command line for these stacks alone; what is broken elsewhere does not stop them."""
-    only = [word for manifest in manifests for word in ("--stack", manifest["stack"])]
-    told = [word for path in touched for word in ("--touched", path)] if check else []
-    return [COMMAND, "apply", "--json", "--manifests", "-", *only, *(["--check"] if check else []), *told]
+def arguments() -> dict[str, Any]:
+    """The argument spec; DOCUMENTATION says what each means."""
+    return {
+        "manifests": {"type": "list", "elements": "dict", "default": []},
+        "stacks": {"type": "list", "elements": "str", "default": []},
+        "touched": {"type": "list", "elements": "path", "default": []},
+    }
+
+
+def command(agent: str, stacks: list[str], touched: list[str], check: bool) -> list[str]:
+    """The agent's command line."""
+    dry = ["--check", *(f"--touched={path}" for path in touched)] if check else []
+    return [agent, "apply", "--json", "--manifests=-", *(f"--stack={name}" for name in stacks), *dry]
+
+
+def without_agent(manifests: list[dict[str, Any]], stacks: list[str]) -> dict[str, Any]:
+    """The answer for a host that has no agent yet: whatever shall run would be started."""
+    coming = [each["stack"] for each in manifests if each.get("state") != "absent"]
+    chosen = [name for name in coming if not stacks or name in stacks]
+    planned = {name: {"changed": True, "steps": [f"start {name}"]} for name in chosen}
+    after = "".join(f"{name}: started\n" for name in chosen)
+    return {"changed": bool(chosen), "stacks": planned, "errors": [], "diff": {"before": "", "after": after}}
 
 
 def answer(code: int, out: str, error: str) -> dict[str, Any]:
-    """The agent's answer; what is no answer becomes an error."""
+    """What the agent said; an agent that said nothing readable has failed."""
     try:
-        said = json.loads(out)
+        found: dict[str, Any] = json.loads(out)
     except ValueError:
-        said = {
-            "changed": False,
-            "stacks": {},
-            "errors": [error.strip() or out.strip() or f"exit status {code}"],
-        }
-    return dict(said)
+        said = (error or out).strip()[-2000:]
+        problem = f"drover apply ended with {code}: {said}"
+        found = {"changed": False, "stacks": {}, "errors": [problem], "diff": {}}
+    return found
 
 
 def main() -> None:
-    module = AnsibleModule(
-        {
-            "manifests": {"type": "list", "elements": "dict", "required": True},
-            "touched": {"type": "list", "elements": "path", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    manifests, check = module.params["manifests"], module.check_mode
-    if not manifests:
-        module.exit_json(changed=False, stacks={})
-    if check and not os.access(COMMAND, os.X_OK):  # a fresh host
-        coming = [manifest["stack"] for manifest in manifests if manifest.get("state") != "absent"]
-        module.exit_json(
-            changed=bool(coming), stacks={name: {"changed": True, "steps": []} for name in coming}
-        )
-    words = command(manifests, module.params["touched"], check)
-    said = answer(*module.run_command(words, data=json.dumps(manifests)))
-    errors = said.pop("errors", [])
-    if errors:
-        module.fail_json(msg="\n".join(errors), **said)
-    module.exit_json(**said)
+    module = AnsibleModule(arguments(), supports_check_mode=True)
+    manifests, stacks = module.params["manifests"], module.params["stacks"]
+    agent = module.get_bin_path("drover", opt_dirs=["/usr/local/bin"])
+    if agent is None and module.check_mode:
+        module.exit_json(**without_agent(manifests, stacks))
+    todo = command(agent or AGENT, stacks, module.params["touched"], module.check_mode)
+    code, out, error = module.run_command(todo, data=json.dumps(manifests))
+    found = answer(code, out, error)
+    if code or found["errors"]:
+        module.fail_json(msg="\n".join(found["errors"]), **found)
+    module.exit_json(**found)
 
 
 if __name__ == "__main__":

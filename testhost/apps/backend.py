@@ -88,7 +88,13 @@ def routes(database: str, cache: Any) -> dict[str, Route]:
         count = cache.incr(f"session:{name}")
         return Answer({"session": name, "count": count}, headers={"Set-Cookie": f"session={name}; Path=/"})
 
-    return {"GET /up": up, "GET /items": list_items, "POST /items": add_item, "GET /session": session}
+    return {
+        "GET /": list_items,
+        "GET /up": up,
+        "GET /items": list_items,
+        "POST /items": add_item,
+        "GET /session": session,
+    }
 
 
 def main(command: str) -> None:

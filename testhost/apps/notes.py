@@ -84,6 +84,7 @@ def main(command: str, *arguments: str) -> None:
         create_table()
         serve(
             {
+                "GET /": list_notes,
                 "GET /up": up,
                 "GET /notes": list_notes,
                 "POST /notes": add_note,

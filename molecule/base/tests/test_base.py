@@ -21,7 +21,10 @@ def test_docker_is_held_out_of_unattended_upgrades(host: Host) -> None:
 def test_unattended_upgrades_passes_its_own_dry_run(host: Host) -> None:
     done = host.run("unattended-upgrade --dry-run --debug")
     assert done.rc == 0, done.stderr
-    assert "Packages that will be upgraded:" in done.stdout + done.stderr or "No packages found" in done.stdout + done.stderr
+    assert (
+        "Packages that will be upgraded:" in done.stdout + done.stderr
+        or "No packages found" in done.stdout + done.stderr
+    )
 
 
 def test_ssh_takes_no_passwords(host: Host) -> None:

@@ -1,4 +1,4 @@
-"""A second run changes nothing, a dry run on a converged host shows nothing, the installed collection does the same."""
+"""A second run changes nothing, a dry run shows nothing, and the installed collection does the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from conftest import ROOT, Scenario, started
+from shared.scenario import ROOT, Scenario, started
 from testinfra.host import Host
 
 
@@ -26,11 +26,26 @@ def test_dry_run_on_a_converged_host_shows_nothing(scenario: Scenario) -> None:
 def test_installed_collection_converges_the_same_host(scenario: Scenario, tmp_path: Path) -> None:
     """Built, installed into an empty folder, and run from there, without the clone."""
     galaxy = ["ansible-galaxy", "collection"]
-    elsewhere = {**os.environ, "ANSIBLE_CONFIG": "/dev/null", "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "installed")}
+    (tmp_path / "ansible.cfg").write_text("[defaults]\n")
+    elsewhere = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "installed"),
+    }
     subprocess.run([*galaxy, "build", "--output-path", str(tmp_path), str(ROOT)], check=True, env=elsewhere)
     (archive,) = tmp_path.glob("drover-platform-*.tar.gz")
-    subprocess.run([*galaxy, "install", "-p", str(tmp_path / "installed"), str(archive)], check=True, env=elsewhere, cwd=tmp_path)
+    subprocess.run(
+        [*galaxy, "install", "-p", str(tmp_path / "installed"), str(archive)],
+        check=True,
+        env=elsewhere,
+        cwd=tmp_path,
+    )
     done = subprocess.run(
         ["ansible-playbook", "-i", str(scenario.inventory), "drover.platform.site"],
-        check=False, env=elsewhere, cwd=tmp_path, capture_output=True, text=True)
+        check=False,
+        env=elsewhere,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout + done.stderr

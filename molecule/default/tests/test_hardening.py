@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import containers
+from shared.scenario import containers
 from testinfra.host import Host
 
 
@@ -34,7 +34,9 @@ def test_health_is_checked_or_the_reason_is_stated(running: dict[str, Any]) -> N
     for name, each in running.items():
         labels = each["Config"]["Labels"]
         one_shot = each["HostConfig"]["RestartPolicy"]["Name"] == "no"
-        stated = [value for key, value in labels.items() if key.startswith(("drover.health", "drover.reason"))]
+        stated = [
+            value for key, value in labels.items() if key.startswith(("drover.health", "drover.reason"))
+        ]
         assert each["Config"].get("Healthcheck") or any(stated) or one_shot, name
 
 
@@ -59,4 +61,8 @@ def test_restart_policy_and_named_network(running: dict[str, Any]) -> None:
 def test_no_container_has_the_docker_socket(running: dict[str, Any]) -> None:
     for name, each in running.items():
         for mount in each["Mounts"]:
-            assert "docker.sock" not in mount.get("Source", "") and mount.get("Source") not in ("/run", "/var/run", "/"), name
+            assert "docker.sock" not in mount.get("Source", "") and mount.get("Source") not in (
+                "/run",
+                "/var/run",
+                "/",
+            ), name

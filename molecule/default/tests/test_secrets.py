@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conftest import Scenario, stack, started
+from shared.scenario import Scenario, stack, started
 from testinfra.host import Host
 
 CANARIES = [f"canary{n:02d}x7Qw{n * 7919:06d}" for n in range(20)]
@@ -48,8 +48,12 @@ def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[...
         "journal": host.check_output(f"journalctl --since @{since} -o cat --no-pager"),
         "docker inspect": host.check_output("docker inspect $(docker ps -aq)"),
         "process list": host.check_output("ps axww -o args"),
-        "temporary files": host.check_output("grep -rhs canary /tmp /var/tmp /root/.ansible /run/drover || true"),
-        "releases": host.check_output("grep -rhs canary /srv/stacks/*/releases /srv/stacks/*/files /var/lib/drover /srv/proxy || true"),
+        "temporary files": host.check_output(
+            "grep -rhs canary /tmp /var/tmp /root/.ansible /run/drover || true"
+        ),
+        "releases": host.check_output(
+            "grep -rhs canary /srv/stacks/*/releases /srv/stacks/*/files /var/lib/drover /srv/proxy || true"
+        ),
     }
     for place, text in looks.items():
         hits = [canary for canary in CANARIES for form in forms(canary) if form in text]
@@ -57,7 +61,9 @@ def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[...
 
 
 def test_secret_files_belong_to_their_reader(host: Host) -> None:
-    files = host.check_output("find /srv/stacks/*/secrets -mindepth 2 -type f -printf '%m %U %p\\n'").splitlines()
+    files = host.check_output(
+        "find /srv/stacks/*/secrets -mindepth 2 -type f -printf '%m %U %p\\n'"
+    ).splitlines()
     assert files
     for line in files:
         mode, _, path = line.split()
@@ -69,10 +75,10 @@ def test_secret_files_belong_to_their_reader(host: Host) -> None:
 
 def test_mode_is_never_wider(scenario: Scenario, host: Host, client: Callable[..., Path]) -> None:
     """Watch the folder while a secret is written anew: no file is ever readable by others."""
-    host.check_output(
-        "nohup timeout 120 sh -c 'while :; do find /srv/stacks/notes -path \"*secrets*\" -type f -perm /077; done' "
-        ">/tmp/wide 2>/dev/null & true")
-    assert scenario.site("--tags", "stacks", inventory=client(seed)).status == 0
+    watch = "while :; do find /srv/stacks/notes -path '*secrets*' -type f -perm /077; done > /tmp/wide 2>/dev/null"
+    host.check_output(f'systemd-run --collect --property=RuntimeMaxSec=60 --unit=watch sh -c "{watch}"')
+    scenario.converge("--tags", "stacks", inventory=client(seed))
+    host.check_output("systemctl stop watch")
     assert host.check_output("cat /tmp/wide") == ""
 
 

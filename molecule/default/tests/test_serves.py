@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import Scenario, containers, fetch
+from shared.scenario import Scenario, containers, fetch
 from testinfra.host import Host
 
 
@@ -23,7 +23,7 @@ def test_unknown_host_is_404(host: Host) -> None:
 
 def test_a_row_and_a_session_survive_a_restart_of_everything(scenario: Scenario, host: Host) -> None:
     name = "api.shop.demo.example"
-    status, _ = fetch(host, name, "/items", "-X POST -H 'Content-Type: application/json' -d '{\\\"name\\\": \\\"kept\\\"}'")
+    status, _ = fetch(host, name, "/items", """-d '{"name": "kept"}'""")
     assert status in (200, 201)
     scenario.testhost("power-cut", scenario.name)
     host.run_expect([0], "timeout 90 sh -c 'until drover status >/dev/null; do sleep 1; done'")

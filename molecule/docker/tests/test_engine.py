@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 
-from conftest import Scenario, eventually, fetch, started
+from shared.scenario import Scenario, eventually, fetch, started
 from testinfra.host import Host
 
 
 def starts(host: Host) -> int:
     """Return how often systemd started dockerd since boot."""
-    return int(host.check_output("journalctl -u docker -b -o cat --no-pager | grep -c 'Starting docker.service' || true"))
+    return int(
+        host.check_output(
+            "journalctl -u docker -b -o cat --no-pager | grep -c 'Starting docker.service' || true"
+        )
+    )
 
 
 def test_first_converge_restarted_docker_at_most_once(host: Host) -> None:
@@ -31,7 +35,11 @@ def test_bad_options_leave_docker_untouched(scenario: Scenario, host: Host) -> N
         return file, host.check_output("systemctl show docker -p MainPID,StateChangeTimestamp"), starts(host)
 
     before = state()
-    for wrong in ({"no-such-option": True}, {"live-restore": "perhaps"}, {"default-address-pools": [{"base": "x"}]}):
+    for wrong in (
+        {"no-such-option": True},
+        {"live-restore": "perhaps"},
+        {"default-address-pools": [{"base": "x"}]},
+    ):
         run = scenario.site("--tags", "docker", "-e", json.dumps({"docker_daemon_options": wrong}))
         assert run.status != 0 and "daemon.json" in run.output, run.output
     assert state() == before
@@ -41,7 +49,7 @@ def test_option_that_never_took_effect_is_healed(scenario: Scenario, host: Host)
     """A run died between writing the file and the restart: the next run compares the running engine, not a flag."""
     host.check_output("touch /etc/docker/daemon.json")
     before = host.check_output("systemctl show docker -p MainPID")
-    assert scenario.site("--tags", "docker").status == 0
+    scenario.converge("--tags", "docker")
     assert host.check_output("systemctl show docker -p MainPID") != before
     again = scenario.site("--tags", "docker")
     assert again.changed == 0, again.output

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Scenario, stack, started
+from shared.scenario import Scenario, stack, started
 from testinfra.host import Host
 
 Client = Callable[..., Path]
@@ -16,25 +16,43 @@ Stacks = list[dict[str, Any]]
 
 def state(host: Host) -> tuple[dict[str, tuple[str, str]], str]:
     """Return what runs, and every file with its time and mode."""
-    files = host.check_output("find /srv /etc/drover /etc/docker /opt/drover -printf '%p %T@ %m %l\\n' | sort | sha256sum")
+    files = host.check_output(
+        "find /srv /etc/drover /etc/docker /opt/drover -printf '%p %T@ %m %l\\n' | sort | sha256sum"
+    )
     return started(host), files
 
 
 WRONG: dict[str, tuple[Callable[[Stacks], Any], list[str]]] = {
     "unknown key": (lambda s: stack(s, "alpha").update(versoin="1"), ["stacks.yml", "versoin", "version"]),
     "wrong type": (lambda s: stack(s, "alpha").update(port="eighty"), ["alpha", "port", "eighty"]),
-    "unknown compose folder": (lambda s: s.append({"name": "ghost", "compose": "ghosts"}), ["ghosts", "compose"]),
-    "duplicate host route": (lambda s: stack(s, "beta").update(host="ALPHA.test.example"), ["alpha.test.example", "beta"]),
+    "unknown compose folder": (
+        lambda s: s.append({"name": "ghost", "compose": "ghosts"}),
+        ["ghosts", "compose"],
+    ),
+    "duplicate host route": (
+        lambda s: stack(s, "beta").update(host="ALPHA.test.example"),
+        ["alpha.test.example", "beta"],
+    ),
     "port clash with the proxy": (
-        lambda s: stack(s, "people").update(publish=[{"service": "web", "port": 8080, "host_port": 80}]), ["80", "proxy"]),
+        lambda s: stack(s, "people").update(publish=[{"service": "web", "port": 8080, "host_port": 80}]),
+        ["80", "proxy"],
+    ),
     "no such service": (
-        lambda s: stack(s, "jobs")["routes"].append({"host": "x.test.example", "service": "wbe", "port": 80}), ["wbe", "web"]),
+        lambda s: stack(s, "jobs")["routes"].append({"host": "x.test.example", "service": "wbe", "port": 80}),
+        ["wbe", "web"],
+    ),
     "latest": (lambda s: stack(s, "alpha").update(version="latest"), ["latest", "allow"]),
     "empty secret": (lambda s: stack(s, "sealed")["secrets"].update(api_key=""), ["api_key", "empty"]),
-    "placeholder secret": (lambda s: stack(s, "sealed")["secrets"].update(api_key="changeme"), ["api_key", "placeholder"]),
+    "placeholder secret": (
+        lambda s: stack(s, "sealed")["secrets"].update(api_key="changeme"),
+        ["api_key", "placeholder"],
+    ),
     "missing secret": (lambda s: stack(s, "sealed")["secrets"].pop("api_key"), ["api_key", "sealed"]),
     "odd unicode": (lambda s: stack(s, "alpha").update(host="al\u202epha.test.example"), ["U+202E"]),
-    "not supported yet": (lambda s: stack(s, "alpha").update(egress={"app": ["https"]}), ["egress", "not supported yet"]),
+    "not supported yet": (
+        lambda s: stack(s, "alpha").update(egress={"app": ["https"]}),
+        ["egress", "not supported yet"],
+    ),
 }
 
 

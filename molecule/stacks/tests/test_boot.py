@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Scenario, containers, eventually, fetch
+from shared.scenario import Scenario, containers, eventually, fetch
 from testinfra.host import Host
 
 HOSTS = ("alpha", "beta", "sealed", "jobs", "people")

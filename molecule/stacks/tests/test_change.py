@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Scenario, containers, fetch, stack, started
+from shared.scenario import Scenario, containers, fetch, stack, started
 from testinfra.host import Host
 
 Client = Callable[..., Path]
@@ -29,7 +29,7 @@ def test_mounted_file_restarts_its_reader_only(scenario: Scenario, host: Host, c
     before = started(host)
     folder = client(lambda stacks: None)
     (folder / "compose" / "sealed" / "conf" / "setting.txt").write_text("second\n")
-    assert scenario.site("--tags", "stacks", inventory=folder).status == 0
+    scenario.converge("--tags", "stacks", inventory=folder)
     assert changed(before, started(host)) == {"sealed-reader-1"}
     assert host.check_output("docker exec sealed-reader-1 cat /conf/setting.txt") == "second"
 
@@ -37,17 +37,21 @@ def test_mounted_file_restarts_its_reader_only(scenario: Scenario, host: Host, c
 def test_rotated_secret_file_restarts_its_reader_only(scenario: Scenario, host: Host, client: Client) -> None:
     before = started(host)
     folder = client(lambda stacks: stack(stacks, "sealed")["secrets"].update(api_key="rotated-file-19"))
-    assert scenario.site("--tags", "stacks", inventory=folder).status == 0
+    scenario.converge("--tags", "stacks", inventory=folder)
     after = started(host)
     assert changed(before, after) == {"sealed-reader-1"}
-    assert after["sealed-reader-1"][0] == before["sealed-reader-1"][0], "a restart is enough, the container stays"
+    assert after["sealed-reader-1"][0] == before["sealed-reader-1"][0], (
+        "a restart is enough, the container stays"
+    )
     assert host.check_output("docker exec sealed-reader-1 cat /run/secrets/api_key") == "rotated-file-19"
 
 
-def test_rotated_environment_secret_recreates_its_reader_only(scenario: Scenario, host: Host, client: Client) -> None:
+def test_rotated_environment_secret_recreates_its_reader_only(
+    scenario: Scenario, host: Host, client: Client
+) -> None:
     before = started(host)
     folder = client(lambda stacks: stack(stacks, "sealed")["secrets"].update(db_url="postgres://rotated-20"))
-    assert scenario.site("--tags", "stacks", inventory=folder).status == 0
+    scenario.converge("--tags", "stacks", inventory=folder)
     assert changed(before, started(host)) == {"sealed-reader-1"}
     assert "postgres://rotated-20" in host.check_output("docker exec sealed-reader-1 printenv DATABASE_URL")
 
@@ -56,30 +60,38 @@ def test_rotation_is_healed_after_a_run_that_died(scenario: Scenario, host: Host
     """The file was written, the restart never happened: the next run sees the running container, not a flag."""
     before = started(host)
     host.check_output("touch /srv/stacks/sealed/secrets/reader/api_key")
-    assert scenario.site("--tags", "stacks").status == 0
+    scenario.converge("--tags", "stacks")
     assert changed(before, started(host)) == {"sealed-reader-1"}
 
 
 def test_removed_stack_goes_and_its_data_stays(scenario: Scenario, host: Host, client: Client) -> None:
     before = started(host)
-    written = host.check_output("docker run --rm -v jobs_data:/data drover/demo-notes:1.0.0 cat /data/prepared")
+    written = host.check_output(
+        "docker run --rm -v jobs_data:/data drover/demo-notes:1.0.0 cat /data/prepared"
+    )
 
     def remove(stacks: list[dict[str, object]]) -> None:
-        stacks[:] = [each for each in stacks if each["name"] != "jobs"] + [{"name": "jobs", "state": "absent"}]
+        stacks[:] = [each for each in stacks if each["name"] != "jobs"] + [
+            {"name": "jobs", "state": "absent"}
+        ]
 
     folder = client(remove)
-    assert scenario.site("--tags", "stacks", inventory=folder).status == 0
+    scenario.converge("--tags", "stacks", inventory=folder)
     assert changed(before, started(host)) == {"jobs-prepare-1", "jobs-web-1"}
     assert not containers(host, "jobs")
     assert fetch(host, "jobs.test.example", "/up")[0] == 404
-    assert written == host.check_output("docker run --rm -v jobs_data:/data drover/demo-notes:1.0.0 cat /data/prepared")
+    assert written == host.check_output(
+        "docker run --rm -v jobs_data:/data drover/demo-notes:1.0.0 cat /data/prepared"
+    )
     again = scenario.site("--tags", "stacks", inventory=folder)
     assert again.status == 0 and again.changed == 0, again.output
 
 
 def test_hand_made_drift_is_put_right(scenario: Scenario, host: Host) -> None:
-    host.check_output("docker stop alpha-app-1 && docker rm -f beta-app-1 && docker network disconnect beta_public proxy-traefik-1")
-    assert scenario.site("--tags", "stacks").status == 0
+    host.check_output(
+        "docker stop alpha-app-1 && docker rm -f beta-app-1 && docker network disconnect beta_public proxy-traefik-1"
+    )
+    scenario.converge("--tags", "stacks")
     for name in ("alpha", "beta"):
         assert fetch(host, f"{name}.test.example", "/up")[0] == 200
     again = scenario.site("--tags", "stacks")

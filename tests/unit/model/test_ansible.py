@@ -108,7 +108,9 @@ def acted(
     answers: dict[str, dict[str, Any]], folder: Path, **arguments: Any
 ) -> tuple[dict[str, Any], list[Any]]:
     """The action's result, and what it sent to which module."""
-    task = SimpleNamespace(args=arguments, async_val=0, check_mode=False, diff=True, environment=None)
+    task = SimpleNamespace(
+        args=arguments, async_val=0, check_mode=arguments.pop("check", False), diff=True, environment=None
+    )
     action = stacks_action.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
     sent: list[Any] = []
 
@@ -178,3 +180,11 @@ def test_what_is_generated_is_up_to_date() -> None:
         [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True
     )
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize(("check", "expected"), [(True, ["/srv/stacks/shop/secrets/web/db"]), (False, [])])
+def test_check_mode_tells_the_agent_of_secrets(inventory: Path, check: bool, expected: list[str]) -> None:
+    tree = {**TREE, "changed_paths": ["/srv/stacks/shop/secrets/web/db", "/srv/stacks/shop/wanted"]}
+    data = [{"name": "shop", "secrets": {"db": CANARY}}]
+    _, sent = acted({"tree": tree, "apply": APPLY}, inventory, stacks=data, check=check)
+    assert sent[1][1]["touched"] == expected

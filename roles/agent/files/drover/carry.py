@@ -1,8 +1,8 @@
 # GPL-3.0-or-later
 """Carry out the steps of stacks that shall run. Killed anywhere, a new run finds what is there and goes on.
 
-Order for each stack: images → owners of secrets → leftovers → `docker compose create` → restarts for secrets →
-start in the order of the dependencies → healthy → proxy connected → route → `current` → recorded.
+Order for each stack: images → owners of secrets → leftovers → `docker compose create` → restarts for
+secrets → start in the order of the dependencies → healthy → proxy connected → route → `current` → recorded.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def prepare(host: Host, plan: Plan, uids: dict[str, int]) -> Ready:
 
 
 def _own(host: Host, plan: Plan, here: dict[str, images.Image], uids: dict[str, int]) -> dict[str, int]:
-    """Give secret files to the users that read them; return image identity → user as far as it was looked up."""
+    """Give secret files to the users that read them; return image → user as far as it was looked up."""
     learned: dict[str, int] = {}
     folder = host.layout.secrets(plan.wish.stack)
     for name, service in plan.wish.services.items():
@@ -150,7 +150,7 @@ def _tidy(host: Host, plan: Plan) -> None:
 
 
 def _refresh(host: Host, plan: Plan, began: float) -> frozenset[str]:
-    """Services whose containers are still older than their secrets; returns the one-shots that shall run again."""
+    """Renew containers that are still older than their secrets; return the one-shots that shall run again."""
     wish = plan.wish
     times = secret_times(host.layout.secrets(wish.stack))
     found = of_stack(observe(host.run), wish.stack)
@@ -222,7 +222,7 @@ WAITING = StackError("is not well yet")
 def _advance(
     host: Host, ready: Ready, containers: Sequence[Container], silent: dict[str, str], mended: set[str]
 ) -> StackError | None:
-    """One look at one stack: None when it is well and finished, WAITING while it needs time, else what went wrong."""
+    """One look at one stack: None when it is well, WAITING while it needs time, else the error."""
     wish = ready.plan.wish
     own = [each for each in of_stack(containers, wish.stack) if each.name == each.usual_name and each.hash]
     found = health.judge(wish, own, ready.again, ready.began, time.time(), silent)

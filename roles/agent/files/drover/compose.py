@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Commands of `docker compose`. Files, project and variables are named, so that nothing around them counts."""
+"""Commands of `docker compose`. Files, project and variables are named: nothing around them counts."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def replace(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write beside and rename. The temporary name ends in .tmp, which no reader of the folder takes for its own."""
+    """Write beside and rename. No reader of the folder takes the temporary name (.tmp) for its own."""
     beside = path.with_name(f".{path.name}.tmp")
     with suppress(FileNotFoundError):
         beside.unlink()
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fchmod(descriptor, mode)

@@ -45,8 +45,9 @@ def judge(
     now: float,
     silent: Mapping[str, str],
 ) -> Judgement:
-    """Look at the stack's containers. One-shots in `again` count only if they ran since `began`; `silent` says by
-    container identity why a service did not answer.
+    """Look at the stack's containers. One-shots in `again` count only if they ran since `began`.
+
+    `silent` says by container identity why a service did not answer.
     """
     start: list[Container] = []
     waits: list[str] = []

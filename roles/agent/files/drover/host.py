@@ -14,7 +14,7 @@ from drover.state import State
 
 
 class Host(NamedTuple):
-    """This machine. `say` tells a waiting person what goes on; it never carries a result."""
+    """The machine we are on. `say` tells a waiting person what goes on; it never carries a result."""
 
     layout: Layout
     run: Runner

@@ -66,8 +66,10 @@ def plan(
     uids: Mapping[str, int],
     silent: Mapping[str, str],
 ) -> Plan:
-    """Compare. `containers` are the stack's; `route` is the text its route file should have; `uids` are users of
-    images; `silent` says by container identity why a service did not answer.
+    """Compare the wish with what is there.
+
+    `containers` are the stack's; `route` is the text that its route file should have; `uids` are users by
+    image; `silent` says by container identity why a service did not answer.
     """
     if wish.absent:
         return Plan(wish, tuple(_removal(wish, containers, facts)))
@@ -116,14 +118,10 @@ def _tidy(wish: Manifest, containers: Sequence[Container]) -> Iterator[Step]:
                 REMOVE, f"remove {each.name}: Docker left it {each.status}", each.service, each.identity
             )
         elif each.name != each.usual_name:
-            twin = each.usual_name in names
+            kind, verb = (REMOVE, "remove") if each.usual_name in names else (RENAME, "rename")
             names.add(each.usual_name)
-            yield Step(
-                REMOVE if twin else RENAME,
-                f"{'remove' if twin else 'rename'} {each.name}: left by an interrupted recreate of {each.usual_name}",
-                each.service,
-                each.identity,
-            )
+            why = f"left by an interrupted recreate of {each.usual_name}"
+            yield Step(kind, f"{verb} {each.name}: {why}", each.service, each.identity)
 
 
 def _service(

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Manifests: all that the agent knows of a wish. Read strictly, since parts of them become paths and commands."""
+"""Manifests: all that the agent knows of a wish. Read strictly: parts become paths and commands."""
 
 from __future__ import annotations
 
@@ -104,11 +104,15 @@ def _service(where: str, name: str, raw: Mapping[str, Any]) -> Service:
         image=_text(data, "image", IMAGE, where),
         oneshot=_text(data, "kind", re.compile("service|oneshot"), where) == "oneshot",
         replicas=_number(data, "replicas", 0, 1000, where),
-        health=Probe(_number(health, "port", 1, 65535, where), _text(health, "path", PATH, where))
-        if health
-        else None,
+        health=_probe(f"{where}.health", health) if health else None,
         uid=None if data.get("uid") is None else _number(data, "uid", 0, 2**32 - 2, where),
     )
+
+
+def _probe(where: str, data: object) -> Probe:
+    if not isinstance(data, Mapping):
+        raise DroverError(f"{where}: not a mapping")
+    return Probe(_number(data, "port", 1, 65535, where), _text(data, "path", PATH, where))
 
 
 def _route(where: str, data: object, services: Mapping[str, Service]) -> Route:

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Carry out the end of a stack: route, proxy, containers and networks, files; volumes and data only when told so.
+"""Carry out the end of a stack: route, proxy, containers and networks, files; volumes and data when told so.
 
 `current` goes last, so that a run that died in between is seen by the next one.
 """

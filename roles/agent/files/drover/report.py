@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""`report(event)`: the journal, and a queue that outlives a power cut. The only way in which anything is told."""
+"""`report(event)`: the journal, and a queue that outlives a power cut. Nothing is told in another way."""
 
 from __future__ import annotations
 
@@ -34,16 +34,15 @@ class Event(NamedTuple):
 
 
 def is_repeat(now: float, told: Iterable[float], repeat: float = REPEAT) -> bool:
-    """Whether the key was told less than `repeat` seconds ago. A time in the future (the clock was set back) does
-    not count: it could silence a key for days.
+    """Whether the key was told less than `repeat` seconds ago.
+
+    A time in the future (the clock was set back) does not count: it could silence a key for days.
     """
     return any(0 <= now - then < repeat for then in told)
 
 
 def report(host: Host, event: Event, now: float | None = None) -> bool:
-    """Tell the journal and queue the event; False if it is a repeat. A full disk loses neither: the event waits in
-    /run then.
-    """
+    """Tell the journal, queue the event; False if it is a repeat. On a full disk the event waits in /run."""
     now = time.time() if now is None else now
     event = event._replace(title=" ".join(event.title.split())[:200], body=event.body[:BODY])
     try:

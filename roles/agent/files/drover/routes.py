@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Route files: one for each stack, rendered by the proxy's own module, validated, and only then put in place."""
+"""Route files: one for each stack, rendered by the proxy's module, validated, and only then put in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIX = proxy.SUFFIX
 
 
 def text(wish: Manifest, found: Sequence[Container]) -> str:
-    """The route file's text; empty for a stack without routes. Until all replicas run, the names they will have."""
+    """The route file's text; empty without routes. Until all replicas run, it has their usual names."""
     servers: dict[str, list[str]] = {}
     for name in {route.service for route in wish.routes}:
         count = wish.services[name].replicas

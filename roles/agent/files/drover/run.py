@@ -54,8 +54,8 @@ def environment() -> dict[str, str]:
 def runner(keep: Sequence[int] = ()) -> Runner:
     """Return a function that runs commands, which inherit the file descriptors in `keep`.
 
-    The lock is one of them: when the agent is killed, its `docker compose` lives on for a moment, and the lock
-    with it, so that no second agent starts beside it.
+    The lock is one of them: when the agent is killed, its `docker compose` lives on for a moment, and the
+    lock with it, so that no second agent starts beside it.
     """
 
     def run(

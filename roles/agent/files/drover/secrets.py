@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Secret files: who owns them, which user of an image reads them, and how their values stay out of every text."""
+"""Secret files: who owns them, which user of an image reads them, how their values stay out of texts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def give(folder: Path, uid: int, now: float | None = None) -> bool:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The files before the folder: while we are at it, nobody gains a way to a file that is not yet theirs."""
+    """The files before the folder: nobody gains a way to a file that is not yet theirs."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     return [*sorted(folder.iterdir()), folder]
@@ -99,7 +99,7 @@ def _passwd(run: Runner, image: str) -> str:
 
 
 def redactor(folders: Iterable[Path]) -> Callable[[str], str]:
-    """A function that hides every current secret of these `secrets` folders, however it is commonly written."""
+    """A function that hides every current secret of these `secrets` folders, in the usual encodings."""
     forms = {form for folder in folders for value in _values(folder) for form in _forms(value)}
     if not forms:
         return lambda text: text

@@ -1,9 +1,9 @@
 # GPL-3.0-or-later
 """What must outlive a process: history, what was applied, users of images, events. SQLite, in one file.
 
-A rollback journal and full synchronisation rather than WAL: writes are few, a copy of the one file is whole whenever
-no write is under way, and what was committed is there after a power cut. Losing the file costs its contents only:
-the next apply looks at what runs and records it again.
+A rollback journal and full synchronisation rather than WAL: writes are few, a copy of the one file is whole
+whenever no write is under way, and what was committed is there after a power cut. Losing the file costs its
+contents only: the next apply looks at what runs and records it again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ VERSION = 1
 HISTORY_ROWS = 5000
 SCHEMA = """
 CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
-  stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL, seconds REAL NOT NULL,
-  detail TEXT NOT NULL);
+  stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL,
+  seconds REAL NOT NULL, detail TEXT NOT NULL);
 CREATE INDEX history_stack ON history (stack, id);
 CREATE TABLE applied (stack TEXT NOT NULL, release TEXT NOT NULL, service TEXT NOT NULL, hash TEXT NOT NULL,
   networks TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (stack, release, service));

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""`drover status`: what a person wants to know at 3 AM. The same eyes as apply's: what apply would mend is wrong."""
+"""`drover status`: what a person wants to know at 3 AM. What apply would mend is wrong."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # GPL-3.0-or-later
 """Routes for Traefik's file provider.
 
-The text is JSON, which is YAML too: what we validate is exactly what Traefik reads, and a person reads it as well.
+The text is JSON, which is YAML too: what we validate is exactly what Traefik reads, and a person can read
+it as well.
 One broken file in Traefik's folder blocks every later update, so `validate` knows each key that we write, and
 nothing else passes.
 """

@@ -1,0 +1,23 @@
+"""A host in a folder, with a Docker in memory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from docker_model import Docker, Place, place
+
+
+@pytest.fixture
+def docker() -> Docker:
+    return Docker()
+
+
+@pytest.fixture
+def here(tmp_path: Path, docker: Docker) -> Place:
+    """A host with a running proxy and no stack."""
+    return place(tmp_path, docker)

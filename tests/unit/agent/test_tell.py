@@ -1,0 +1,197 @@
+"""Events: told once, in order, not lost; and what a person reads."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker_model import Place
+from drover import cli, health, report, sender, status
+from drover.host import Host
+from drover.layout import Layout
+from drover.report import Event, is_repeat
+from drover.run import Result
+from drover.state import State
+from hypothesis import given
+from hypothesis import strategies as st
+
+EVENT = Event("disk:/srv", "warning", "disk is filling", "71 %")
+
+
+class Channel:
+    """apprise, which can be down."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.got: list[tuple[list[str], str]] = []
+
+    def __call__(self, command: Sequence[str], *, stdin: str = "", **_: Any) -> Result:
+        if command[0] == "apprise":
+            if self.down:
+                return Result(1, "", "unreachable")
+            self.got.append((list(command), stdin))
+        return Result(0, "", "")
+
+
+@pytest.fixture
+def channel() -> Channel:
+    return Channel()
+
+
+@pytest.fixture
+def host(tmp_path: Path, channel: Channel) -> Host:
+    (tmp_path / "etc/drover").mkdir(parents=True)
+    (tmp_path / "etc/drover/apprise.yml").write_text("urls:\n  - json://example.com\n")
+    (tmp_path / "etc/drover/host.json").write_text(
+        '{"client": "acme", "environment": "staging", "host": "web1"}'
+    )
+    layout = Layout(tmp_path)
+    return Host(layout, channel, State(layout.state), lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("told", "repeat"),
+    [
+        ([], False),
+        ([999.0], True),
+        ([1000.0], True),
+        ([999.0 - 3600], False),
+        ([5000.0], False),
+        ([-9000.0, 990.0], True),
+    ],
+)
+def test_repeat(told: list[float], repeat: bool) -> None:
+    assert is_repeat(1000.0, told) == repeat
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=30))
+def test_a_key_is_never_told_twice_within_the_time(moments: list[float]) -> None:
+    told: list[float] = []
+    for now in sorted(moments):
+        if not is_repeat(now, told):
+            told.append(now)
+    assert all(later - earlier >= report.REPEAT for earlier, later in pairwise(told))
+
+
+def test_same_key_waits_another_one_does_not(host: Host) -> None:
+    assert report.report(host, EVENT, 1000.0)
+    assert not report.report(host, EVENT, 2000.0)
+    assert report.report(host, EVENT._replace(key="disk:/"), 2000.0)
+    assert report.report(host, EVENT, 5000.0)
+
+
+def test_delivered_once_in_order_after_the_channel_came_back(host: Host, channel: Channel) -> None:
+    channel.down = True
+    for number in range(5):
+        report.report(host, Event(f"k{number}", "failure", f"title {number}"), 1000.0 + number)
+    assert sender.send(host, 1010.0) == 0 == sender.send(host, 1011.0)
+    channel.down = False
+    assert sender.send(host, 1012.0) == 0  # too early: it waits longer after each failure
+    assert sender.send(host, 1010.0 + sender.pause(1)) == 5
+    assert [command[-1] for command, _ in channel.got] == [
+        f"--title=[acme staging web1] title {number}" for number in range(5)
+    ]
+    assert sender.send(host, 9999.0) == 0
+
+
+def test_body_is_not_an_argument(host: Host, channel: Channel) -> None:
+    report.report(host, EVENT._replace(body="only for the reader"))
+    sender.send(host)
+    ((command, body),) = channel.got
+    assert "only for the reader" in body and "only for the reader" not in " ".join(command)
+
+
+@pytest.mark.parametrize("channels", [None, "", "# - json://example.com\n", "urls: []\n"])
+def test_without_a_channel_events_wait(host: Host, channel: Channel, channels: str | None) -> None:
+    host.layout.channels.unlink() if channels is None else host.layout.channels.write_text(channels)
+    report.report(host, EVENT)
+    assert sender.send(host) == 0
+    assert sender.head(host) is not None and not channel.got
+
+
+def test_queue_is_bounded_and_the_newest_stay(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "WAITING", 10)
+    for number in range(30):
+        report.report(host, Event(str(number), "info", str(number)), float(number))
+    titles = [title for (title,) in host.state.db.execute("SELECT title FROM events ORDER BY id")]
+    assert titles == [str(number) for number in range(20, 30)]
+
+
+def test_clock_that_was_set_back_does_not_stop_delivery(host: Host) -> None:
+    report.report(host, EVENT, 100.0)
+    waiting = sender.head(host)
+    assert waiting and sender.is_due(waiting._replace(next=1e9), 100.0)
+    assert not sender.is_due(waiting._replace(next=130.0), 100.0)
+
+
+def test_full_disk_loses_no_event(host: Host, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> bool:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "queue", full)
+        assert report.report(host, EVENT)
+        assert not report.report(host, EVENT)
+    assert sender.send(host) == 1
+    assert "disk is filling" in channel.got[0][0][-1]
+
+
+# Status
+
+
+@pytest.fixture
+def shop(here: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setattr(health, "SETTLED", 0.0)
+    route = {"host": "shop.example.com", "path": "/", "service": "web", "port": 80, "health": None}
+    here.write("shop", {"web": {"image": "web:1", "public": True}}, routes=[route], version="1.8.2")
+    here.apply()
+    return here
+
+
+def test_status_of_a_host_that_is_well(shop: Place) -> None:
+    found = status.status(shop.host(write=False))
+    assert found["fine"]
+    (line,) = [line for line in found["stacks"] if line["name"] == "shop"]
+    assert (line["version"], line["state"], line["urls"]) == ("1.8.2", "fine", ["http://shop.example.com/"])
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_status_names_what_is_wrong(shop: Place) -> None:
+    shop.docker.named("shop-web-1").status = "exited"
+    found = status.status(shop.host(write=False))
+    assert not found["fine"]
+    text = status.table(found)
+    assert "wrong" in text and "! start shop-web-1: it ended with 0" in text
+
+
+def test_status_says_when_the_wish_was_not_reached(shop: Place) -> None:
+    shop.write("shop", {"web": {"image": "web:2", "public": True}}, version="2")
+    del shop.docker.images["web:2"]
+    shop.apply()
+    (line,) = [line for line in status.status(shop.host(write=False))["stacks"] if line["name"] == "shop"]
+    assert (line["state"], line["version"]) == ("wrong", "1.8.2")
+    assert "is wanted and not reached: shop: image web:2 is not here" in line["problems"][0]
+
+
+# The command line
+
+
+def test_usage_and_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in (["nope"], [], ["apply", "--bogus"], ["report", "--key", "k"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(wrong)
+        assert caught.value.code == 2
+    monkeypatch.setenv("PATH", str(tmp_path))
+    root = ["--root", str(tmp_path / "root")]
+    assert cli.main([*root, "apply", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["errors"] == ["docker is not installed on this host"]
+    assert cli.main([*root, "apply", "--check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"] is False
+    assert cli.main([*root, "version"]) == 0
