@@ -67,7 +67,7 @@ def test_rotation_is_healed_after_a_run_that_died(scenario: Scenario, host: Host
 def test_removed_stack_goes_and_its_data_stays(scenario: Scenario, host: Host, client: Client) -> None:
     before = started(host)
     written = host.check_output(
-        "docker run --rm -v jobs_data:/data drover/demo-notes:1.0.0 cat /data/prepared"
+        "docker run --rm --entrypoint cat -v jobs_data:/data drover/demo-notes:1.0.0 /data/prepared"
     )
 
     def remove(stacks: list[dict[str, object]]) -> None:
@@ -81,7 +81,7 @@ def test_removed_stack_goes_and_its_data_stays(scenario: Scenario, host: Host, c
     assert not containers(host, "jobs")
     assert fetch(host, "jobs.test.example", "/up")[0] == 404
     assert written == host.check_output(
-        "docker run --rm -v jobs_data:/data drover/demo-notes:1.0.0 cat /data/prepared"
+        "docker run --rm --entrypoint cat -v jobs_data:/data drover/demo-notes:1.0.0 /data/prepared"
     )
     again = scenario.site("--tags", "stacks", inventory=folder)
     assert again.status == 0 and again.changed == 0, again.output

@@ -220,11 +220,13 @@ class Docker:
         project = words[-1].rpartition("=")[2]
         return "\n".join(name for name in self.networks if name.startswith(f"{project}_"))
 
-    def _network_rm(self, words: list[str]) -> str:
+    def _network_rm(self, words: list[str]) -> Result:
         for word in words[3:]:
+            if any(word in box.networks for box in self.boxes.values()):
+                return Result(1, "", f"network {word} has active endpoints")
             self.tick()
             self.networks.discard(word)
-        return ""
+        return Result(0, "", "")
 
     def _volume_ls(self, words: list[str]) -> str:
         if "--format" in words:

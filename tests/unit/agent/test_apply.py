@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 from docker_model import Docker, Killed, Place, place
-from drover import carry, health
+from drover import carry, health, routes
+from drover.layout import Layout
+from drover.proxy import traefik
+from drover.release import Manifest, Route
+from drover.run import DroverError
 
 WEB: dict[str, Any] = {
     "image": "web:1",
@@ -187,6 +191,37 @@ def test_route_file_is_put_right(shop: Place, damage: str) -> None:
     assert [step.kind for step in shop.apply().plans["shop"].steps] == ["route"]
     assert path.read_text() == good
     assert sorted(each.name for each in path.parent.iterdir()) == ["shop.yml"]
+
+
+def test_proxy_is_connected_before_the_route_leads_there(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected: list[bool] = []
+    real = routes.write
+
+    def write(layout: Layout, stack: str, content: str) -> None:
+        connected.append("shop_public" in here.docker.named("proxy-traefik-1").networks)
+        real(layout, stack, content)
+
+    monkeypatch.setattr(routes, "write", write)
+    here.write("shop", SHOP, routes=[ROUTE])
+    here.apply()
+    assert connected == [True]
+
+
+def test_route_that_the_proxy_would_stumble_over_is_never_written(here: Place) -> None:
+    routes.write(
+        here.layout,
+        "shop",
+        traefik.render(
+            Manifest("shop", routes=(Route("shop.example.com", "/", "web", 80, None),)),
+            {"web": ["shop-web-1"]},
+        ),
+    )
+    before = (here.layout.routes / "shop.yml").read_text()
+    with pytest.raises(DroverError, match="stumble"):
+        routes.write(here.layout, "shop", before.replace("rule", "ruel"))
+    assert (here.layout.routes / "shop.yml").read_text() == before
 
 
 # Failures

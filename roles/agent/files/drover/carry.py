@@ -320,10 +320,8 @@ def await_served(host: Host, wishes: Sequence[Manifest]) -> None:
     """
     until = time.monotonic() + SERVED_SECONDS
     containers = observe(host.run) if any(wish.routes for wish in wishes) else ()
-    addresses = {each.networks.get("public") for each in of_stack(containers, PROXY) if each.running} - {
-        None,
-        "",
-    }
+    proxies = [each for each in of_stack(containers, PROXY) if each.running]
+    addresses = {health.address(PROXY, each) for each in proxies} - {""}
     waiting = [
         health.Question(
             f"{route.host}{route.health}", str(address), Probe(PROXY_PORT, route.health), route.host

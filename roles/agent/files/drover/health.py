@@ -153,8 +153,13 @@ def questions(wish: Manifest, found: Sequence[Container]) -> Iterable[Question]:
     for each in found:
         service = wish.services.get(each.service)
         if service and service.health and each.running and each.health in ("", "healthy"):
-            address = each.networks.get(f"{wish.stack}_public") or each.networks.get("public") or ""
-            yield Question(each.identity, address, service.health, hosts.get(each.service, "localhost"))
+            host = hosts.get(each.service, "localhost")
+            yield Question(each.identity, address(wish.stack, each), service.health, host)
+
+
+def address(stack: str, each: Container) -> str:
+    """Where the host itself reaches the container: internal networks have no way to it."""
+    return each.networks.get(f"{stack}_public") or each.networks.get("public") or ""
 
 
 def ask_all(asked: Sequence[Question], seconds: float = PROBE_SECONDS) -> dict[str, str]:
