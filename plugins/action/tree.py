@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""The controller's side of `tree` and `install`: expands `src` folders into the module's list of files."""
+"""The controller's side of `tree`: expands `src` folders into the module's list of files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ def merged(given: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[dic
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Runs the module once with everything."""
 
-    module = "drover.platform.tree"
     _supports_check_mode = True
     _supports_diff = True
 
@@ -58,7 +57,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if found:
             above = folders_above([entry["path"] for entry in found])
             arguments["folders"] = merged(arguments.get("folders", []), above)
-        result.update(self._execute_module(self.module, module_args=arguments, task_vars=task_vars))
+        result.update(
+            self._execute_module("drover.platform.tree", module_args=arguments, task_vars=task_vars)
+        )
         return result
 
     def _files_of(self, source: str | dict[str, str], variables: dict[str, Any]) -> Iterator[dict[str, Any]]:

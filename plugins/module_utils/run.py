@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
         return (self.error.strip() or self.out.strip() or f"exit status {self.code}")[-2000:]
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Answer:
+def run(command: Sequence[str]) -> Answer:
     """Run it to its end, in English, without input."""
     done = subprocess.run(
         list(command),
@@ -31,6 +31,6 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         text=True,
         errors="replace",
         check=False,
-        env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
     return Answer(done.returncode, done.stdout, done.stderr)

@@ -26,7 +26,7 @@ _LINES = 15
 
 
 def wanted_units(items: Iterable[Mapping[str, Any]]) -> list[Wanted]:
-    """From the `units` option of the install module."""
+    """From the `units` option of the module."""
     return [
         Wanted(
             item["name"],
@@ -39,8 +39,8 @@ def wanted_units(items: Iterable[Mapping[str, Any]]) -> list[Wanted]:
     ]
 
 
-def bring_units(units: Sequence[Wanted], dry: bool, written: Iterable[str] = ()) -> list[str]:
-    """The steps that changed something. `written`: paths that a dry run would have written by now."""
+def bring_units(units: Sequence[Wanted], dry: bool, touched: Iterable[str] = ()) -> list[str]:
+    """The steps that changed something. `touched`: paths that a dry run would have written by now."""
     if not units:
         return []
     names = [unit.name for unit in units]
@@ -48,14 +48,14 @@ def bring_units(units: Sequence[Wanted], dry: bool, written: Iterable[str] = ())
     if not dry and needs_daemon_reload(shown):
         _do(["systemctl", "daemon-reload"])
         shown = _show(names)
-    would = set(written)
+    would = set(touched)
     done = [step for unit in units for step in _bring(unit, shown[unit.name], dry, would)]
     left = [f"{name}: is masked, left alone" for name in names if is_masked(shown[name]) and not dry and done]
     return [str(step) for step in done] + left
 
 
-def _bring(wanted: Wanted, unit: Mapping[str, str], dry: bool, written: set[str]) -> list[Step]:
-    changed = {path: float("inf") if path in written else last_change(path) for path in wanted.follows}
+def _bring(wanted: Wanted, unit: Mapping[str, str], dry: bool, touched: set[str]) -> list[Step]:
+    changed = {path: float("inf") if path in touched else last_change(path) for path in wanted.follows}
     todo = steps(wanted, unit, changed)
     if dry:
         return [step for step in todo if step.verb != "start" or not declined(unit)]

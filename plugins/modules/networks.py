@@ -1,6 +1,9 @@
 #!/usr/bin/python
 # GPL-3.0-or-later
-"""Docker networks that belong to the host rather than to a stack."""
+"""Docker networks that belong to the host rather than to a stack.
+
+community.docker's docker_network would need python3-docker and python3-requests on every host.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 import os
 
 import pytest
+from ansible_collections.drover.platform.plugins.module_utils import systemd
+from ansible_collections.drover.platform.plugins.module_utils.run import Answer
+from ansible_collections.drover.platform.plugins.module_utils.systemd import bring_units
 from ansible_collections.drover.platform.plugins.module_utils.units import (
     Wanted,
     declined,
@@ -123,3 +126,62 @@ def test_a_folder_changes_with_what_is_in_it(tmp_path):
     os.utime(tmp_path / "file", (future, future))
     assert last_change(tmp_path) == future
     assert last_change(tmp_path / "missing") == 0
+
+
+class Systemctl:
+    """Answers `systemctl show` in turn, everything else with success."""
+
+    def __init__(self, *shown):
+        self.shown, self.commands = list(shown), []
+
+    def __call__(self, command):
+        self.commands.append(command[1])
+        if command[1] != "show":
+            return Answer(0, "", "")
+        text = self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]
+        return Answer(0, "".join(f"{key}={value}\n" for key, value in text.items()), "")
+
+
+def systemctl(monkeypatch, *shown):
+    script = Systemctl(*shown)
+    monkeypatch.setattr(systemd, "run", script)
+    return script
+
+
+MISSING = unit(LoadState="not-found", ActiveState="inactive", UnitFileState="")
+
+
+def test_nothing_to_do_is_one_question(monkeypatch):
+    script = systemctl(monkeypatch, unit())
+    assert bring_units([Wanted("a.service", enabled=True, started=True)], dry=False) == []
+    assert script.commands == ["show"]
+
+
+def test_an_older_unit_file_is_read_again_first(monkeypatch):
+    script = systemctl(monkeypatch, unit(NeedDaemonReload="yes", ActiveState="inactive"), unit())
+    assert bring_units([Wanted("a.service", started=True)], dry=False) == []
+    assert script.commands == ["show", "daemon-reload", "show"]
+
+
+def test_a_dry_run_foretells_a_unit_of_a_missing_package(monkeypatch):
+    script = systemctl(monkeypatch, MISSING)
+    wanted = [Wanted("a.service", enabled=True, started=True)]
+    assert bring_units(wanted, dry=True) == ["a.service: enable", "a.service: start (not-found)"]
+    assert script.commands == ["show"]
+
+
+def test_a_dry_run_foretells_what_follows_a_file_it_would_write(monkeypatch, tmp_path):
+    script = systemctl(monkeypatch, unit())
+    path = str(tmp_path / "missing")
+    wanted = [Wanted("a.service", follows=(path,))]
+    assert bring_units(wanted, dry=True) == []
+    assert bring_units(wanted, dry=True, touched=[path]) == [
+        f"a.service: restart ({path} changed after it read it)"
+    ]
+    assert set(script.commands) == {"show"}
+
+
+def test_a_failed_unit_is_given_another_chance(monkeypatch):
+    script = systemctl(monkeypatch, unit(ActiveState="failed"), unit())
+    assert bring_units([Wanted("a.service", started=True)], dry=False) == ["a.service: start"]
+    assert script.commands == ["show", "reset-failed", "start", "show"]

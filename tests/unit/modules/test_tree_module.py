@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from ansible_collections.drover.platform.plugins.module_utils import placing
 from ansible_collections.drover.platform.plugins.module_utils.arguments import arguments, tree_of
 from ansible_collections.drover.platform.plugins.module_utils.disk import HostError
-from ansible_collections.drover.platform.plugins.module_utils.placing import (
+from ansible_collections.drover.platform.plugins.modules import tree
+from ansible_collections.drover.platform.plugins.modules.tree import (
     bring_tree,
     result,
     searched,
@@ -18,7 +18,7 @@ CANARY = "canary-5f1c-line1\ncanary-5f1c-line2"
 
 @pytest.fixture(autouse=True)
 def lock(tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(placing, "_LOCK", str(tmp_path_factory.mktemp("run") / "lock"))
+    monkeypatch.setattr(tree, "_LOCK", str(tmp_path_factory.mktemp("run") / "lock"))
 
 
 def options(**given):
