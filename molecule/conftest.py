@@ -32,13 +32,13 @@ def host(scenario: Scenario) -> Host:
 
 
 @pytest.fixture
-def client(scenario: Scenario, tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """A copy of the client's folder with its stacks changed: client(lambda stacks: ...) returns the folder.
+def changed_copy(scenario: Scenario, tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """A copy of the client's folder with its stacks changed: changed_copy(lambda stacks: ...) returns the folder.
 
-    The scenario's own inventory is converged again afterwards, so that no test leans on another.
+    For inventories that no host ever sees.
     """
 
-    def copy(change: Callable[[Stacks], Any], **platform: Any) -> Path:
+    def copy(change: Callable[[Stacks], Any]) -> Path:
         # beside the real one, so that relative paths such as the SSH key's still lead somewhere
         folder = scenario.inventory.parent / f"inventory.{tmp_path.name}.{len(made)}"
         shutil.copytree(scenario.inventory, folder)
@@ -46,12 +46,17 @@ def client(scenario: Scenario, tmp_path: Path) -> Iterator[Callable[..., Path]]:
         path = folder / "group_vars" / "all" / "stacks.yml"
         variables = yaml.safe_load(path.read_text())
         change(variables["drover_stacks"])
-        path.write_text(yaml.safe_dump(variables | platform))
+        path.write_text(yaml.safe_dump(variables))
         return folder
 
     made: list[Path] = []
     yield copy
     for folder in made:
         shutil.rmtree(folder)
-    if made:
-        scenario.converge("--tags", "stacks")
+
+
+@pytest.fixture
+def client(scenario: Scenario, changed_copy: Callable[..., Path]) -> Iterator[Callable[..., Path]]:
+    """The same for inventories that are converged; afterwards the scenario's own is converged again."""
+    yield changed_copy
+    scenario.converge("--tags", "stacks")

@@ -88,10 +88,14 @@ def test_secrets_are_files_by_default(host: Host) -> None:
         assert value not in environment
 
 
-def test_missing_secret_changes_nothing(scenario: Scenario, host: Host, client: Callable[..., Path]) -> None:
+def test_missing_secret_changes_nothing(
+    scenario: Scenario, host: Host, changed_copy: Callable[..., Path]
+) -> None:
     before = started(host)
     for value in ("", "changeme", "{{ lookup('ansible.builtin.env', 'NOBODY_SET_THIS') }}"):
-        wrong = client(lambda stacks, value=value: stack(stacks, "notes").update(secrets={"token": value}))
+        wrong = changed_copy(
+            lambda stacks, value=value: stack(stacks, "notes").update(secrets={"token": value})
+        )
         run = scenario.site(inventory=wrong)
         assert run.status != 0 and "token" in run.output, run.output
     assert started(host) == before

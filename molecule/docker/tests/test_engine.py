@@ -29,20 +29,29 @@ def test_options_are_merged_and_in_force(host: Host) -> None:
     assert host.check_output("docker info -f '{{.LiveRestoreEnabled}} {{.LoggingDriver}}'") == "true local"
 
 
+def file_state(host: Host) -> str:
+    return str(host.check_output("sha256sum /etc/docker/daemon.json"))
+
+
 def test_bad_options_leave_docker_untouched(scenario: Scenario, host: Host) -> None:
     def state() -> tuple[str, str, int]:
-        file = host.check_output("sha256sum /etc/docker/daemon.json; stat -c %Y /etc/docker/daemon.json")
-        return file, host.check_output("systemctl show docker -p MainPID,StateChangeTimestamp"), starts(host)
+        return file_state(host), host.check_output("systemctl show docker -p MainPID,StateChangeTimestamp"), starts(host)
 
     before = state()
-    for wrong in (
-        {"no-such-option": True},
-        {"live-restore": "perhaps"},
-        {"default-address-pools": [{"base": "x"}]},
-    ):
+    for wrong in ({"no-such-option": True}, {"live-restore": "perhaps"}):
         run = scenario.site("--tags", "docker", "-e", json.dumps({"docker_daemon_options": wrong}))
         assert run.status != 0 and "daemon.json" in run.output, run.output
     assert state() == before
+
+
+def test_options_that_only_a_start_refuses_are_taken_back(scenario: Scenario, host: Host) -> None:
+    before = file_state(host), started(host)
+    wrong = {"docker_daemon_options": {"default-address-pools": [{"base": "x"}]}}
+    run = scenario.site("--tags", "docker", "-e", json.dumps(wrong))
+    assert run.status != 0 and "docker_daemon_options" in run.output, run.output
+    assert (file_state(host), started(host)) == before
+    assert host.run("docker info").rc == 0
+    assert scenario.converge("--tags", "docker").changed == 0
 
 
 def test_option_that_never_took_effect_is_healed(scenario: Scenario, host: Host) -> None:

@@ -1,4 +1,4 @@
-"""A wrong inventory is refused with a message that names the place, and nothing on the host has changed."""
+"""A wrong inventory is changed_copy with a message that names the place, and nothing on the host has changed."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ WRONG: dict[str, tuple[Callable[[Stacks], Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_data(wrong: str, scenario: Scenario, host: Host, client: Client) -> None:
+def test_wrong_data(wrong: str, scenario: Scenario, host: Host, changed_copy: Client) -> None:
     change, words = WRONG[wrong]
     before = state(host)
-    run = scenario.site(inventory=client(change))
+    run = scenario.site(inventory=changed_copy(change))
     assert run.status != 0
     for word in words:
         assert word in run.output, run.output
@@ -77,10 +77,10 @@ FILES = {
 
 
 @pytest.mark.parametrize("wrong", FILES)
-def test_wrong_stack_file(wrong: str, scenario: Scenario, host: Host, client: Client) -> None:
+def test_wrong_stack_file(wrong: str, scenario: Scenario, host: Host, changed_copy: Client) -> None:
     line, words = FILES[wrong]
     before = state(host)
-    folder = client(lambda stacks: None)
+    folder = changed_copy(lambda stacks: None)
     path = folder / "compose" / "jobs" / "compose.yaml"
     path.write_text(path.read_text().replace("  web:\n", f"  web:\n    {line}\n"))
     run = scenario.site(inventory=folder)
@@ -90,25 +90,25 @@ def test_wrong_stack_file(wrong: str, scenario: Scenario, host: Host, client: Cl
     assert state(host)[0] == before[0]
 
 
-def test_yaml_bomb(scenario: Scenario, host: Host, client: Client) -> None:
-    folder = client(lambda stacks: None)
+def test_yaml_bomb(scenario: Scenario, host: Host, changed_copy: Client) -> None:
+    folder = changed_copy(lambda stacks: None)
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     path = folder / "compose" / "jobs" / "compose.yaml"
     path.write_text(path.read_text() + "x-bomb:\n" + "".join(f"  {line}\n" for line in lines))
     before = state(host)
     run = scenario.site(inventory=folder)
-    assert run.status != 0 and "jobs" in run.output and "expands" in run.output, run.output
+    assert run.status != 0 and "jobs" in run.output and "aliases" in run.output, run.output
     assert state(host) == before
 
 
-def test_several_mistakes_come_together(scenario: Scenario, client: Client) -> None:
+def test_several_mistakes_come_together(scenario: Scenario, changed_copy: Client) -> None:
     def wrong(stacks: Stacks) -> None:
         stack(stacks, "alpha").update(versoin="1")
         stack(stacks, "beta").update(port=70000)
         stack(stacks, "sealed")["secrets"].update(api_key="")
 
-    run = scenario.site(inventory=client(wrong))
+    run = scenario.site(inventory=changed_copy(wrong))
     assert run.status != 0
     for word in ("versoin", "70000", "api_key"):
         assert word in run.output, run.output
