@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes everything that repeats the schema; `--check` only says what differs.
+"""Writes what repeats the schema, the roles' argument specs or the evidence; `--check` only compares.
 
 The schema is plugins/plugin_utils/schema.py. From it come the reference page, the argument specs of the roles
 `stacks` and `proxy`, and the commented sample inventory.
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import tables
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +52,8 @@ def files() -> dict[str, str]:
             "The proxy, as a stack of its own",
             {"proxy_platform": ("drover_platform | default({})", PLATFORM)},
         ),
+        "docs/roles.md": tables.roles(),
+        "README.md": tables.readme(),
         f"{sample}/stacks.yml": sample_file("drover_stacks", STACKS),
         f"{sample}/platform.yml": sample_file("drover_platform", PLATFORM),
     }

@@ -19,10 +19,21 @@ NOT_MEASURED = "*Not measured yet: `make bench` writes docs/evidence/converge.js
 def roles() -> str:
     """The page of every role's variables."""
     specs = {path.parts[-3]: path for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))}
-    lines = ["# Variables of the roles", "", "Written by `docs/generate.py` from each role's `meta/argument_specs.yml`."]
+    lines = [
+        "# Variables of the roles",
+        "",
+        "Written by `docs/generate.py` from each role's `meta/argument_specs.yml`.",
+    ]
     for role, path in specs.items():
         main = yaml.safe_load(path.read_text())["argument_specs"]["main"]
-        lines += ["", f"## {role}", "", f"{main['short_description']}.", "", "| Variable | Type | Default | What it is |"]
+        lines += [
+            "",
+            f"## {role}",
+            "",
+            f"{main['short_description']}.",
+            "",
+            "| Variable | Type | Default | What it is |",
+        ]
         lines += ["|---|---|---|---|", *_options(main.get("options", {}))]
     return "\n".join(lines) + "\n"
 
@@ -59,7 +70,8 @@ def costs() -> str:
     ]
     return "\n".join(
         [
-            f"Ratios of one run on one machine, `{found['command']}` on {found['date']} at {found['commit']}; "
+            f"Ratios of one run on one machine, `{found['command']}` on {found['date']} "
+            f"at {found['commit']}; "
             "images: stand-ins where no registry answered, listed with the raw seconds in "
             "[docs/evidence/converge.json](docs/evidence/converge.json).",
             "",

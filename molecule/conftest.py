@@ -33,10 +33,7 @@ def host(scenario: Scenario) -> Host:
 
 @pytest.fixture
 def changed_copy(scenario: Scenario, tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """A copy of the client's folder with its stacks changed: changed_copy(lambda stacks: ...) returns the folder.
-
-    For inventories that no host ever sees.
-    """
+    """Make a copy of the client's folder with its stacks changed; for inventories that no host ever sees."""
 
     def copy(change: Callable[[Stacks], Any]) -> Path:
         # beside the real one, so that relative paths such as the SSH key's still lead somewhere

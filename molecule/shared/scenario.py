@@ -77,7 +77,7 @@ def containers(host: Host, project: str | None = None) -> dict[str, Any]:
 
 
 def started(host: Host) -> dict[str, tuple[str, str]]:
-    """Return (id, StartedAt) of every container by name: equal before and after means that nothing was touched."""
+    """Return (id, StartedAt) of every container by name: if they are equal, nothing was touched."""
     return {name: (each["Id"], each["State"]["StartedAt"]) for name, each in containers(host).items()}
 
 

@@ -60,7 +60,7 @@ def _bring(wanted: Wanted, unit: Mapping[str, str], dry: bool, touched: set[str]
     if dry:
         return [step for step in todo if step.verb != "start" or not declined(unit)]
     for step in todo:
-        if step.verb in ("start", "restart") and unit["LoadState"] == "loaded":
+        if step.verb == "restart" or unit["ActiveState"] == "failed":
             # also takes back the count of recent starts: docker.service allows three a minute
             _carry_out(Step("reset-failed", wanted.name))
         _carry_out(step)

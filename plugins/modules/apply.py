@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: apply
 short_description: Bring the stacks of a host to the releases that are wanted
 description:
-  - Runs C(drover apply) once, however many stacks there are, and returns its answer.
+  - Runs C(drover apply) once for all the stacks that are named, and returns its answer.
   - In check mode the same command says what it would do. On a host that the agent has not reached yet, every
     stack would be started.
 options:
@@ -20,11 +20,6 @@ options:
         stand for them.
     type: list
     elements: dict
-    default: []
-  stacks:
-    description: Only these stacks; all of the host if empty.
-    type: list
-    elements: str
     default: []
   touched:
     description: In check mode, paths of secret files that would be written.
@@ -38,9 +33,6 @@ author: The Drover developers
 """
 
 EXAMPLES = r"""
-- name: Run every stack as its release says
-  drover.platform.apply:
-
 - name: Take a stack away and keep its data
   drover.platform.apply:
     manifests: [{stack: shop, state: absent, data: keep}]
@@ -70,21 +62,20 @@ def arguments() -> dict[str, Any]:
     """The argument spec; DOCUMENTATION says what each means."""
     return {
         "manifests": {"type": "list", "elements": "dict", "default": []},
-        "stacks": {"type": "list", "elements": "str", "default": []},
         "touched": {"type": "list", "elements": "path", "default": []},
     }
 
 
-def command(agent: str, stacks: list[str], touched: list[str], check: bool) -> list[str]:
-    """The agent's command line."""
+def command(agent: str, manifests: list[dict[str, Any]], touched: list[str], check: bool) -> list[str]:
+    """The agent's command line. Only these stacks are applied: a broken neighbour blocks none of them."""
+    stacks = [each["stack"] for each in manifests]
     dry = ["--check", *(f"--touched={path}" for path in touched)] if check else []
     return [agent, "apply", "--json", "--manifests=-", *(f"--stack={name}" for name in stacks), *dry]
 
 
-def without_agent(manifests: list[dict[str, Any]], stacks: list[str]) -> dict[str, Any]:
+def without_agent(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     """The answer for a host that has no agent yet: whatever shall run would be started."""
-    coming = [each["stack"] for each in manifests if each.get("state") != "absent"]
-    chosen = [name for name in coming if not stacks or name in stacks]
+    chosen = [each["stack"] for each in manifests if each.get("state") != "absent"]
     planned = {name: {"changed": True, "steps": [f"start {name}"]} for name in chosen}
     after = "".join(f"{name}: started\n" for name in chosen)
     return {"changed": bool(chosen), "stacks": planned, "errors": [], "diff": {"before": "", "after": after}}
@@ -103,11 +94,13 @@ def answer(code: int, out: str, error: str) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(arguments(), supports_check_mode=True)
-    manifests, stacks = module.params["manifests"], module.params["stacks"]
+    manifests = module.params["manifests"]
+    if not manifests:
+        module.exit_json(changed=False, stacks={}, errors=[])
     agent = module.get_bin_path("drover", opt_dirs=["/usr/local/bin"])
     if agent is None and module.check_mode:
-        module.exit_json(**without_agent(manifests, stacks))
-    todo = command(agent or AGENT, stacks, module.params["touched"], module.check_mode)
+        module.exit_json(**without_agent(manifests))
+    todo = command(agent or AGENT, manifests, module.params["touched"], module.check_mode)
     code, out, error = module.run_command(todo, data=json.dumps(manifests))
     found = answer(code, out, error)
     if code or found["errors"]:

@@ -40,7 +40,7 @@ def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[...
     broken = client(break_it)
     failed = scenario.site("--diff", "-vvvv", inventory=broken)
     assert failed.status != 0
-    wrong = client(lambda stacks: (seed(stacks), stack(stacks, "notes").update(secrets=CANARIES)))
+    wrong = client(lambda stacks: stack(stacks, "notes").update(secrets=CANARIES))
     refused = scenario.site("-vvvv", inventory=wrong)
     assert refused.status != 0
     looks = {
@@ -75,7 +75,8 @@ def test_secret_files_belong_to_their_reader(host: Host) -> None:
 
 def test_mode_is_never_wider(scenario: Scenario, host: Host, client: Callable[..., Path]) -> None:
     """Watch the folder while a secret is written anew: no file is ever readable by others."""
-    watch = "while :; do find /srv/stacks/notes -path '*secrets*' -type f -perm /077; done > /tmp/wide 2>/dev/null"
+    look = "find /srv/stacks/notes -path '*secrets*' -type f -perm /077"
+    watch = f"while :; do {look}; done > /tmp/wide 2>/dev/null"
     host.check_output(f'systemd-run --collect --property=RuntimeMaxSec=60 --unit=watch sh -c "{watch}"')
     scenario.converge("--tags", "stacks", inventory=client(seed))
     host.check_output("systemctl stop watch")

@@ -35,7 +35,11 @@ def file_state(host: Host) -> str:
 
 def test_bad_options_leave_docker_untouched(scenario: Scenario, host: Host) -> None:
     def state() -> tuple[str, str, int]:
-        return file_state(host), host.check_output("systemctl show docker -p MainPID,StateChangeTimestamp"), starts(host)
+        return (
+            file_state(host),
+            host.check_output("systemctl show docker -p MainPID,StateChangeTimestamp"),
+            starts(host),
+        )
 
     before = state()
     for wrong in ({"no-such-option": True}, {"live-restore": "perhaps"}):
@@ -55,7 +59,7 @@ def test_options_that_only_a_start_refuses_are_taken_back(scenario: Scenario, ho
 
 
 def test_option_that_never_took_effect_is_healed(scenario: Scenario, host: Host) -> None:
-    """A run died between writing the file and the restart: the next run compares the running engine, not a flag."""
+    """A run died before the restart: the next run compares the running engine, not a flag."""
     host.check_output("touch /etc/docker/daemon.json")
     before = host.check_output("systemctl show docker -p MainPID")
     scenario.converge("--tags", "docker")

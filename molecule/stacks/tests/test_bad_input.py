@@ -1,4 +1,4 @@
-"""A wrong inventory is changed_copy with a message that names the place, and nothing on the host has changed."""
+"""A wrong inventory is refused with a message that names the place, and nothing on the host has changed."""
 
 from __future__ import annotations
 

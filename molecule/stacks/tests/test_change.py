@@ -57,7 +57,7 @@ def test_rotated_environment_secret_recreates_its_reader_only(
 
 
 def test_rotation_is_healed_after_a_run_that_died(scenario: Scenario, host: Host) -> None:
-    """The file was written, the restart never happened: the next run sees the running container, not a flag."""
+    """The file was written, the restart never happened: the next run looks at the running container."""
     before = started(host)
     host.check_output("touch /srv/stacks/sealed/secrets/reader/api_key")
     scenario.converge("--tags", "stacks")
@@ -89,7 +89,8 @@ def test_removed_stack_goes_and_its_data_stays(scenario: Scenario, host: Host, c
 
 def test_hand_made_drift_is_put_right(scenario: Scenario, host: Host) -> None:
     host.check_output(
-        "docker stop alpha-app-1 && docker rm -f beta-app-1 && docker network disconnect beta_public proxy-traefik-1"
+        "docker stop alpha-app-1 && docker rm -f beta-app-1"
+        " && docker network disconnect alpha_public proxy-traefik-1"
     )
     scenario.converge("--tags", "stacks")
     for name in ("alpha", "beta"):
