@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. The rest is what they are made of.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo clean test lint unit unit-oldest molecule test-long bench docs lock images-lock
+.PHONY: help venv demo clean test lint unit unit-oldest images molecule test-long bench docs lock images-lock
 
 # The newest Python that answers, of those that ansible-core supports; a pyenv's versions count.
 PYTHONS := python3.14 python3.13 python3.12 python3.11 $(foreach v,14 13 12 11,$(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.$(v).*/bin/python3.$(v)))))
@@ -9,7 +9,8 @@ answers = $(firstword $(foreach p,$(1),$(shell $(p) -c 'print("$(p)")' 2>/dev/nu
 PYTHON ?= $(call answers,$(PYTHONS))
 # ansible-core 2.19 still runs on 3.11; both lines are tested where both Pythons are found.
 PYTHON_OLDEST := $(call answers,$(filter %3.11,$(PYTHONS)))
-SCENARIOS ?= $(patsubst molecule/%/molecule.yml,%,$(sort $(wildcard molecule/*/molecule.yml)))
+# the longest first: two run at a time
+SCENARIOS ?= stacks default docker base
 IN_VENV := source .venv/bin/activate &&
 
 help:  ## Show what can be made
@@ -28,14 +29,18 @@ clean:  ## Remove everything that demo and test made
 	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible inventories/*/.secrets molecule/*/inventory/.secrets
 	@echo "Removed hosts, images, virtual environments and caches. Debian packages that were installed stay (docker.io, mmdebstrap)."
 
-test: lint unit unit-oldest molecule  ## Lint, unit and property tests, molecule scenarios
+test: venv  ## Lint, unit and property tests, molecule scenarios
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit unit-oldest images
+	@$(MAKE) --no-print-directory molecule
 lint: venv  ## ansible-lint (production), yamllint, ruff, mypy, generated files
 	@$(IN_VENV) tests/support/lint
 unit: venv  ## Unit and property tests, seconds
 	@$(IN_VENV) pytest -q tests/unit
 unit-oldest: venv  ## The same on Python 3.11 with ansible-core 2.19, where found
 	@tests/support/unit-oldest "$(PYTHON_OLDEST)"
-molecule: venv  ## Converged hosts: SCENARIOS="default stacks" narrows it
+images: venv  ## Images of the test hosts, stand-ins included, in their registry
+	@$(IN_VENV) testhost/engine && testhost/testhost registry
+molecule: images  ## Converged hosts: SCENARIOS="default stacks" narrows it
 	@$(IN_VENV) tests/support/molecule $(SCENARIOS)
 test-long: venv  ## What CI has no time for
 	@$(IN_VENV) tests/support/test-long
@@ -47,3 +52,5 @@ docs: venv  ## Regenerate what is generated: reference, argument specs, sample, 
 lock: venv  ## Resolve requirements.in into requirements.lock
 	@$(IN_VENV) pip install -q uv && uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" requirements.in -o requirements.lock
+images-lock:  ## Write the digests of the pinned images, from the registries that hold them
+	@compose/lock-images

@@ -1,0 +1,39 @@
+"""What the repository says about itself stays true."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("molecule/shared/*.yml")]
+
+
+def test_every_collection_used_is_required():
+    """Galaxy users get what requirements.yml lists; a module of another collection would be missing there."""
+    required = {each["name"] for each in yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]}
+    used = {
+        ".".join(name.split(".")[:2])
+        for path in TASKS
+        for name in re.findall(r"^\s*-?\s*([a-z_]+\.[a-z_]+\.[a-z_0-9]+):", path.read_text(), re.M)
+    }
+    assert used - {"ansible.builtin", "drover.platform"} == required
+
+
+def test_every_scenario_runs_in_ci():
+    listed = re.search(r"^SCENARIOS \?= (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert listed
+    assert set(listed[1].split()) == {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
+def test_every_role_says_what_it_takes(role: str):
+    spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())
+    defaults = yaml.safe_load((ROOT / "roles" / role / "defaults" / "main.yml").read_text())
+    assert set(spec["argument_specs"]["main"]["options"]) == set(defaults)
+
+
+def test_collection_and_changelog_agree_on_the_version():
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.M)
