@@ -7,12 +7,17 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-TASKS = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("molecule/shared/*.yml")]
+TASKS = [
+    file
+    for where in ("roles/*/tasks", "playbooks", "molecule/shared")
+    for file in ROOT.glob(f"{where}/*.yml")
+]
 
 
 def test_every_collection_used_is_required():
     """Galaxy users get what requirements.yml lists; a module of another collection would be missing there."""
-    required = {each["name"] for each in yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]}
+    requirements = yaml.safe_load((ROOT / "requirements.yml").read_text())
+    required = {each["name"] for each in requirements["collections"]}
     used = {
         ".".join(name.split(".")[:2])
         for path in TASKS
