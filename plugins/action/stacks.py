@@ -38,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _carry_out(self, model: Model, task_vars: Mapping[str, Any]) -> Result:
         releases = [release.build(stack) for stack in model.stacks]
-        arguments = placement.tree(releases, [entry["name"] for entry in model.absent])
+        arguments = placement.tree(releases)
         placed = self._module(
             "tree", {**arguments, "folders": arguments["folders"] + self._more_folders()}, task_vars
         )

@@ -17,7 +17,7 @@ options:
     description:
       - Manifests of the stacks, and C({stack, state, data}) for those that shall go.
       - The releases of present stacks are already on the host, except in check mode, where these manifests
-        stand for them.
+        stand for them. They become what is wanted, unless Compose rejects one of them.
     type: list
     elements: dict
     default: []
@@ -46,6 +46,11 @@ stacks:
 errors:
   description: What went wrong, with the last lines of the container's log; secrets are hidden.
   returned: always
+  type: list
+  elements: str
+unlisted:
+  description: Stacks that run on the host and are in none of the manifests; each is warned of.
+  returned: when the agent answered
   type: list
   elements: str
 """
@@ -92,6 +97,14 @@ def answer(code: int, out: str, error: str) -> dict[str, Any]:
     return found
 
 
+def warnings(found: dict[str, Any]) -> list[str]:
+    """Stacks that the agent found and the inventory does not have; nothing happens to them."""
+    return [
+        f"{name} runs here and is not in the inventory: write {{name: {name}, state: absent}} to take it away"
+        for name in found.get("unlisted") or ()
+    ]
+
+
 def main() -> None:
     module = AnsibleModule(arguments(), supports_check_mode=True)
     manifests = module.params["manifests"]
@@ -103,6 +116,8 @@ def main() -> None:
     todo = command(agent or AGENT, manifests, module.params["touched"], module.check_mode)
     code, out, error = module.run_command(todo, data=json.dumps(manifests))
     found = answer(code, out, error)
+    for warning in warnings(found):
+        module.warn(warning)
     if code or found["errors"]:
         module.fail_json(msg="\n".join(found["errors"]), **found)
     module.exit_json(**found)

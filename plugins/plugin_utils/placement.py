@@ -15,16 +15,13 @@ from .stack import Data
 _PRIVATE, _SECRET, _WORLD = "0750", "0700", "0755"
 
 
-def tree(releases: Iterable[Release], absent: Iterable[str]) -> Data:
-    """Folders, files, secrets and links of the releases; absent stacks lose the link that wants them."""
-    arguments: Data = {"folders": [_folder(paths.STACKS, _WORLD)], "files": [], "secrets": [], "links": []}
+def tree(releases: Iterable[Release]) -> Data:
+    """Folders, files and secrets of the releases. What is wanted, and what shall go, the agent notes down."""
+    arguments: Data = {"folders": [_folder(paths.STACKS, _WORLD)], "files": [], "secrets": []}
     for release in releases:
         arguments["folders"] += _folders(release)
         arguments["files"] += _files(release)
         arguments["secrets"] += _secrets(release)
-        wanted = {"path": f"{paths.stack(release.stack)}/wanted", "to": f"releases/{release.identity}"}
-        arguments["links"].append(wanted)
-    arguments["absent"] = [f"{paths.stack(name)}/wanted" for name in absent]
     return arguments
 
 
@@ -37,7 +34,8 @@ def _folders(release: Release) -> Iterator[Data]:
     root = paths.release(release.stack, release.identity)
     yield from (_folder(path, _PRIVATE) for path in (own, f"{own}/releases", f"{own}/files", f"{own}/data"))
     yield from (_folder(path, _PRIVATE, whole=True, exact=True) for path in _above(root, release.files))
-    yield _folder(paths.secrets(release.stack), _SECRET, exact=True)
+    # Not exact: containers that still run read retired secrets. The agent removes those afterwards.
+    yield _folder(paths.secrets(release.stack), _SECRET)
     yield from (_secret_folder(release, name) for name in release.secrets)
     for what in release.shipped:
         shipped = paths.shipped(release.stack, what.digest)
@@ -49,11 +47,7 @@ def _secret_folder(release: Release, service: str) -> Data:
     """Owned by the user that reads it; where only the agent can find out who, it stays as it is."""
     uid = release.manifest["services"][service]["uid"]
     path = paths.secrets(release.stack, service)
-    return (
-        _folder(path, _SECRET, keep=True)
-        if uid is None
-        else _folder(path, _SECRET, owner=str(uid), exact=True)
-    )
+    return _folder(path, _SECRET, keep=True) if uid is None else _folder(path, _SECRET, owner=str(uid))
 
 
 def _above(root: str, files: Iterable[str]) -> list[str]:

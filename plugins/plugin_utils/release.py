@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from . import dump
 from .compose.interpolate import raw
-from .compose.normal import Plain
-from .derive import environment, files, health, networks, override, secrets
+from .derive import environment, files, health, networks, override, replicas, secrets
 from .derive.files import Shipped
-from .stack import Data, Stack, entries, inner, mapping, variables
+from .stack import Data, Stack, entries, mapping, variables
 
 FORMAT = 1
 
@@ -91,7 +90,6 @@ def manifest(stack: Stack) -> Data:
             for route in sorted(stack.routes, key=lambda route: (route["host"], route["path"]))
         ],
         "networks": networks.joined_public(stack),
-        "volumes": sorted(stack.view.volumes),
         "data_folders": sorted(
             {folder for name in stack.view.services for folder in _data_folders(stack, name)}
         ),
@@ -111,19 +109,12 @@ def _service(stack: Stack, name: str) -> Data:
         "digest": digest(stack, name),
         "image": str(service.get("image")),
         "kind": "oneshot" if name in stack.oneshots else "service",
-        "replicas": replicas(service),
+        "replicas": replicas.wanted(service),
         "health": health.probe(stack, name),
         "secrets": sorted(read.file for read in secrets.reads(stack, name)),
         "secret_env": sorted(environment.secret(stack, name)),
         "uid": secrets.uid(stack, name),
-        "profiles": service.get("profiles") or [],
     }
-
-
-def replicas(service: Plain) -> int:
-    """How many containers the file wants; one unless it says."""
-    wanted = str(inner(service, "deploy", "replicas") or service.get("scale"))
-    return int(wanted) if wanted.isdigit() else 1
 
 
 def digest(stack: Stack, name: str) -> str:

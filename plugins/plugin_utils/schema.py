@@ -44,6 +44,12 @@ ALLOW = parts(
         "reason",
         example="it measures the host's hardware",
     ),
+    host_path=text(
+        "A mount of the host's own paths, other than those below /mnt, /media and /srv. What gives the host "
+        "away, such as /etc or /var/lib, stays closed.",
+        "reason",
+        example="it reads the host's mail spool",
+    ),
     docker_socket=text("A mount of Docker's socket: root on the host.", "reason", example="it builds images"),
 )
 

@@ -17,7 +17,8 @@ from ..words import quoted
 NEEDS = frozenset({"allow"})
 LARGEST, MOST = 1 << 20, 4 << 20
 _SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
-_CLOSED = (
+_OPEN = ("/mnt", "/media", "/srv")
+_NEVER = (
     "/etc",
     "/root",
     "/proc",
@@ -35,8 +36,14 @@ _CLOSED = (
     "/var/lib",
     "/srv/stacks",
     "/srv/proxy",
+    "/data/srv",
+    "/data/docker",
+    "/swapfile",
 )
 _HARMLESS = {"/etc/localtime", "/etc/timezone"}
+_DEVICE = ("type", "o", "device")
+_ELSEWHERE = {"nfs", "nfs4", "cifs", "tmpfs"}
+_INSTEAD = "use a path below /mnt, /media or /srv (not /srv/stacks, /srv/proxy), or a named volume"
 
 
 def problems(stack: Stack) -> Iterator[Problem]:
@@ -88,7 +95,7 @@ def _inside(stack: Stack, source: str) -> bool:
 
 
 def _absolute(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem]:
-    source = posixpath.normpath(str(mount["source"])).replace("//", "/")
+    source = host_path(str(mount["source"]))
     if _socket(source):
         if not stack.allowed(name, "docker_socket"):
             yield stack.view.problem(
@@ -96,20 +103,41 @@ def _absolute(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Pro
                 f"{quoted(source)} is root on the host",
                 f'remove it, or write allow: {{{name}: {{docker_socket: "the reason"}}}}',
             )
-    elif _is_closed(source, stack.name) and not (source in _HARMLESS and mount.get("read_only")):
-        advice = "add :ro" if source in _HARMLESS else "mount a file of the stack's folder, or a named volume"
-        yield stack.view.problem(path, f"{quoted(source)} belongs to the host", advice)
+    elif source in _HARMLESS:
+        if str(mount.get("read_only")).lower() != "true":
+            yield stack.view.problem(path, f"{quoted(source)} belongs to the host", "add :ro")
+    elif not (stack.name == PROXY and source == paths.ROUTES):
+        yield from _of_host(stack, [name], path, source)
+
+
+def host_path(text: str) -> str:
+    """The path as the kernel reads it: from the root, without `..` and doubled slashes."""
+    return posixpath.normpath("/" + text.lstrip("/"))
+
+
+def _of_host(stack: Stack, services: list[str], path: Path, source: str) -> Iterator[Problem]:
+    """A path of the host that the services would get; open, or with a reason for each of them."""
+    if _never(source):
+        yield stack.view.problem(
+            path, f"{quoted(source)} belongs to the host", f"{_INSTEAD}; no reason opens it"
+        )
+    elif not any(_below(source, folder) and source != folder for folder in _OPEN):
+        without = [name for name in services if not stack.allowed(name, "host_path")]
+        if without or not services:
+            yield stack.view.problem(
+                path,
+                f"{quoted(source)} is a path of the host",
+                f'{_INSTEAD}, or write allow: {{{(without or ["SERVICE"])[0]}: {{host_path: "the reason"}}}}',
+            )
 
 
 def _socket(source: str) -> bool:
-    return posixpath.basename(source) in _SOCKETS or source in ("/run", "/var/run", "/var", "/")
+    return posixpath.basename(source) in _SOCKETS
 
 
-def _is_closed(source: str, stack: str) -> bool:
-    """Whether the path is a closed one, lies below one, or holds one."""
-    if stack == PROXY and source == paths.ROUTES:
-        return False
-    return any(_below(source, closed) or _below(closed, source) for closed in _CLOSED)
+def _never(source: str) -> bool:
+    """Whether the path is one that gives the host away, lies below one, or holds one."""
+    return any(_below(source, closed) or _below(closed, source) for closed in _NEVER)
 
 
 def _below(path: str, folder: str) -> bool:
@@ -168,15 +196,39 @@ def _config_file(stack: Stack, path: Path, file: str) -> Iterator[Problem]:
 
 
 def _volume(stack: Stack, key: str, volume: Plain) -> Iterator[Problem]:
-    path = ("volumes", key)
-    device = str(inner(volume, "driver_opts", "device") or "")
     if volume.get("external"):
         yield stack.view.problem(
-            path, "found external, and a fresh host has none", "remove external: (name: may stay)"
+            ("volumes", key),
+            "found external, and a fresh host has none",
+            "remove external: (name: may stay)",
         )
-    if device.startswith("/") and (
-        _socket(posixpath.normpath(device)) or _is_closed(posixpath.normpath(device), "")
-    ):
+    yield from _device(stack, key, *(str(inner(volume, "driver_opts", what) or "") for what in _DEVICE))
+
+
+def _device(stack: Stack, key: str, kind: str, options: str, device: str) -> Iterator[Problem]:
+    """What the volume mounts. Docker runs in the root, so `etc` is /etc; a bind ignores the type."""
+    path = ("volumes", key)
+    binds = {"bind", "rbind"} & {option.strip() for option in options.split(",")}
+    if binds or kind in ("", "none"):
+        source = host_path(device)
+        if device and _socket(source):
+            yield stack.view.problem(path, f"its device {quoted(source)} is root on the host", "remove it")
+        elif device:
+            yield from _of_host(stack, _readers(stack, key), path, source)
+    elif kind not in _ELSEWHERE:
         yield stack.view.problem(
-            path, f"its device {quoted(device)} belongs to the host", "remove driver_opts"
+            path,
+            f"its type {quoted(kind)} mounts a file system of the host",
+            f"remove driver_opts, or write one of: {', '.join(sorted(_ELSEWHERE))}",
         )
+
+
+def _readers(stack: Stack, volume: str) -> list[str]:
+    return [
+        name
+        for name, service in stack.view.services.items()
+        if any(
+            mount.get("type") == "volume" and mount.get("source") == volume
+            for mount in entries(service, "volumes")
+        )
+    ]

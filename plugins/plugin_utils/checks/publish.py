@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..derive import replicas
 from ..problem import Path, Problem
-from ..release import replicas
 from ..stack import PROXY, Stack
 from ..words import quoted
 from .services import unknown
@@ -36,9 +36,9 @@ def problems(stack: Stack) -> Iterator[Problem]:
             yield stack.problem(
                 path, f"{quoted(name)} has a network_mode of its own", "remove it from the file"
             )
-        if replicas(service) > 1:
+        if replicas.wanted(service) > 1:
             yield stack.problem(
-                path, f"{quoted(name)} runs {replicas(service)} times", "write a route, or one replica"
+                path, f"{quoted(name)} runs {replicas.wanted(service)} times", "write a route, or one replica"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..derive import replicas
 from ..problem import Path, Problem
 from ..stack import Data, Stack
 from ..words import listed, quoted
@@ -14,8 +15,9 @@ NEEDS = frozenset({"routes", "host", "port", "health", "profiles"})
 
 
 def problems(stack: Stack) -> Iterator[Problem]:
-    """A route's service exists, runs, and has a network; the short form is whole."""
+    """A route's service exists, runs, and has a network and a container; the short form is whole."""
     yield from _short(stack)
+    yield from _without_container(stack)
     for index, route in enumerate(stack.data["routes"]):
         yield from unknown(stack, ("routes", index, "service"), route["service"])
         service = stack.view.services.get(route["service"], {})
@@ -37,6 +39,18 @@ def _short(stack: Stack) -> Iterator[Problem]:
     for key in ("port", "health"):
         if data[key] and not data["host"]:
             yield stack.problem((key,), "the host is missing", "write host: and the host name it answers to")
+
+
+def _without_container(stack: Stack) -> Iterator[Problem]:
+    for path, route in _placed(stack):
+        service = stack.view.services.get(route["service"], {})
+        if replicas.wanted(service) == 0:
+            key, _ = replicas.written(service)
+            yield Problem(
+                (*path[:-1], "service") if len(path) > len(stack.path) + 1 else path,
+                f"{quoted(route['service'])} has {key}: 0 in {stack.view.label}, so nothing answers",
+                f"write 1 or more for {key}, or remove the route",
+            )
 
 
 def clashes(stacks: Sequence[Stack]) -> Iterator[Problem]:

@@ -358,10 +358,8 @@ class Place:
     ) -> Answer:
         host = self.host(write=not options.get("check"))
         try:
-            found = wishes(self.layout, choose)
-            for name, manifest in given(json.dumps(list(manifests))).items():
-                found.stacks[name] = manifest
-            return apply(host, found, Options(**options))
+            told = given(json.dumps(list(manifests)))
+            return apply(host, wishes(self.layout, choose), Options(**options), told)
         finally:
             host.state.close()
 
@@ -376,7 +374,7 @@ class Place:
         routes: Sequence[dict[str, Any]] = (),
         version: str = "1",
         secrets: dict[str, str] | None = None,
-        deadline: float = 0.3,
+        wanted: bool = True,
     ) -> str:
         """Put a release and its secrets on the disk as the tree module does; return the release."""
         folder = self.layout.stack(stack)
@@ -389,7 +387,7 @@ class Place:
             "version": version,
             "routes": list(routes),
             "data_folders": [],
-            "deadline": deadline,
+            "networks": [f"{stack}_public"] if routes and stack != "proxy" else [],
             "services": {
                 name: {
                     "digest": hashlib.sha256(json.dumps(service).encode()).hexdigest()[:12],
@@ -397,8 +395,10 @@ class Place:
                     "kind": "oneshot" if service.get("oneshot") else "service",
                     "replicas": service.get("replicas", 1),
                     "health": None,
-                    "secrets": [],
-                    "secret_env": [],
+                    "secrets": [
+                        path.partition("/")[2] for path in secrets or {} if path.startswith(f"{name}/")
+                    ],
+                    "secret_env": ["TOKEN"] if service.get("env_file") else [],
                     "uid": os.getuid(),
                     "profiles": [],
                 }
@@ -410,12 +410,22 @@ class Place:
         root.mkdir(parents=True, exist_ok=True)
         (root / "compose.yaml").write_text(content)
         (root / "manifest.json").write_text(json.dumps({**manifest, "release": release}))
-        beside = folder / ".wanted"
-        beside.symlink_to(f"releases/{release}")
-        beside.replace(folder / "wanted")
+        if wanted:
+            beside = folder / ".wanted"
+            beside.symlink_to(f"releases/{release}")
+            beside.replace(folder / "wanted")
         for service in services.values():
             self.docker.images.setdefault(service["image"], "")
         return release
+
+    def told(self, stack: str, release: str) -> dict[str, Any]:
+        """The manifest as the controller tells it."""
+        path = self.layout.release(stack, release) / "manifest.json"
+        return dict(json.loads(path.read_text()))
+
+    def link(self, stack: str, name: str) -> str:
+        path = self.layout.stack(stack) / name
+        return path.readlink().name if path.is_symlink() else ""
 
     def secret(self, stack: str, path: str, text: str) -> None:
         file = self.layout.secrets(stack) / path

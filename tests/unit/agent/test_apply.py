@@ -35,7 +35,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def shop(here: Place) -> Place:
-    here.write("shop", SHOP, routes=[ROUTE])
+    here.write("shop", SHOP, routes=[ROUTE], secrets={"web/password": "old"})
     assert not here.apply().errors
     here.docker.commands.clear()
     return here

@@ -147,14 +147,15 @@ def test_two_modules_whatever_the_number_of_stacks(inventory: Path) -> None:
     assert "invocation" not in result and CANARY not in str(result)
     tree, applied = sent[0][1], sent[1][1]
     assert tree["secrets"] == [{"path": "/srv/stacks/shop/secrets/web/db", "content": CANARY}]
-    assert tree["absent"] == ["/srv/stacks/gone/wanted"]
+    assert sorted(tree) == ["files", "folders", "secrets"] and "/wanted" not in str(tree)
     assert [(entry["stack"], entry.get("state")) for entry in applied["manifests"]] == [
         ("shop", None),
         ("gone", "absent"),
     ]
     assert CANARY not in str({**tree, "secrets": []}) and CANARY not in str(applied)
-    release = applied["manifests"][0]["release"]
-    assert tree["links"] == [{"path": "/srv/stacks/shop/wanted", "to": f"releases/{release}"}]
+    assert f"/srv/stacks/shop/releases/{applied['manifests'][0]['release']}" in [
+        folder["path"] for folder in tree["folders"]
+    ]
 
 
 def test_a_tree_that_failed_ends_it(inventory: Path) -> None:
@@ -184,7 +185,7 @@ def test_what_is_generated_is_up_to_date() -> None:
 
 @pytest.mark.parametrize(("check", "expected"), [(True, ["/srv/stacks/shop/secrets/web/db"]), (False, [])])
 def test_check_mode_tells_the_agent_of_secrets(inventory: Path, check: bool, expected: list[str]) -> None:
-    tree = {**TREE, "changed_paths": ["/srv/stacks/shop/secrets/web/db", "/srv/stacks/shop/wanted"]}
+    tree = {**TREE, "changed_paths": ["/srv/stacks/shop/secrets/web/db", "/srv/stacks/shop/data"]}
     data = [{"name": "shop", "secrets": {"db": CANARY}}]
     _, sent = acted({"tree": tree, "apply": APPLY}, inventory, stacks=data, check=check)
     assert sent[1][1]["touched"] == expected

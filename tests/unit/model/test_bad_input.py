@@ -93,7 +93,7 @@ FILES = [
     ("image: web:1", "image: web:1\n    security_opt: ['seccomp:unconfined']", "seccomp:unconfined"),
     ("image: web:1", "image: web:1\n    external_links: [x]", "name the other stack under links"),
     ("image: web:1", "image: web:1\n    volumes: ['/var/run/docker.sock:/s']", "is root on the host"),
-    ("image: web:1", "image: web:1\n    volumes: ['/run:/s']", "is root on the host"),
+    ("image: web:1", "image: web:1\n    volumes: ['/run:/s']", "belongs to the host"),
     ("image: web:1", "image: web:1\n    volumes: ['/etc/../etc/shadow:/s']", "belongs to the host"),
     ("image: web:1", "image: web:1\n    volumes: ['/srv/stacks/b/secrets:/s']", "belongs to the host"),
     ("image: web:1", "image: web:1\n    volumes: ['/etc/localtime:/s']", "add :ro"),
@@ -285,3 +285,136 @@ def test_a_stack_named_proxy(tmp_path: Path) -> None:
     (tmp_path / "proxy" / "compose.yaml").write_text(WEB)
     found = models.validate([{"name": "proxy"}], {}, [tmp_path, COLLECTION])
     assert any("the platform's own proxy" in str(problem) for problem in found)
+
+
+BIND = "image: web:1\n    volumes: ['PATH:/s']"
+DEVICE = "volumes: {x: {driver_opts: {type: none, o: bind, device: 'PATH'}}}\nservices:"
+NEVER = [
+    "/",
+    "//",
+    "/etc",
+    "//etc",
+    "///etc/shadow",
+    "/mnt/../etc",
+    "/proc",
+    "/sys",
+    "/dev/sda",
+    "/root",
+    "/boot",
+    "/run",
+    "/var",
+    "/var/run",
+    "/var/lib/docker",
+    "/usr/local/bin",
+    "/opt",
+    "/opt/drover",
+    "/srv",
+    "/srv/stacks",
+    "/srv//stacks/b/secrets",
+    "/srv/x/../proxy",
+    "/srv/proxy/routes",
+    "/data",
+    "/data/srv",
+    "/data/docker/volumes",
+    "/swapfile",
+]
+WITH_A_REASON = [
+    "/mnt",
+    "/media",
+    "/home",
+    "/home/a/.ssh",
+    "/tmp",
+    "/var/tmp",
+    "/var/cache",
+    "/var/spool",
+    "/var/log",
+    "/data/x",
+    "/mnt/../home",
+    "/mntx",
+    "/opt/x",
+]
+OPEN = ["/mnt/x", "//mnt/x", "/media/x/y", "/srv/x", "/srv/stacksx"]
+REASON = {"host_path": "there is a reason"}
+
+
+def placed(form: str, path: str) -> str:
+    """WEB with the path as a bind mount, or as the device of a volume that web mounts."""
+    if form == BIND:
+        return WEB.replace("image: web:1", BIND.replace("PATH", path))
+    mounted = WEB.replace("image: web:1", BIND.replace("PATH", "x"))
+    return mounted.replace("services:", DEVICE.replace("PATH", path))
+
+
+@pytest.mark.parametrize("form", [BIND, DEVICE])
+@pytest.mark.parametrize("path", NEVER)
+def test_no_reason_opens_the_host(wrong: Wrong, form: str, path: str) -> None:
+    found = wrong(placed(form, path), allow={"web": {**REASON, "docker_socket": "there is a reason"}})
+    assert "belongs to the host" in found and "no reason opens it" in found
+
+
+@pytest.mark.parametrize("form", [BIND, DEVICE])
+@pytest.mark.parametrize("path", WITH_A_REASON)
+def test_a_path_of_the_host_needs_a_reason(wrong: Wrong, form: str, path: str) -> None:
+    assert 'or write allow: {web: {host_path: "the reason"}}' in wrong(placed(form, path))
+    assert wrong(placed(form, path), allow={"web": REASON}) == ""
+
+
+@pytest.mark.parametrize("form", [BIND, DEVICE])
+@pytest.mark.parametrize("path", OPEN)
+def test_open_paths(wrong: Wrong, form: str, path: str) -> None:
+    assert wrong(placed(form, path)) == ""
+
+
+@pytest.mark.parametrize("path", ["/run/docker.sock", "//var/run/docker.sock", "/mnt/docker.sock"])
+def test_host_path_is_no_reason_for_the_socket(wrong: Wrong, path: str) -> None:
+    for form in (BIND, DEVICE):
+        assert "is root on the host" in wrong(placed(form, path), allow={"web": REASON})
+
+
+@pytest.mark.parametrize("path", ["/etc/localtime", "/etc/timezone", "//etc/../etc/timezone"])
+def test_harmless_files_are_read_only(wrong: Wrong, path: str) -> None:
+    assert wrong(placed(BIND, path).replace(":/s'", ":/s:ro'")) == ""
+    assert "add :ro" not in wrong(placed(BIND, "/etc/passwd"))
+    assert "belongs to the host; add :ro" in wrong(placed(BIND, path))
+
+
+def test_every_service_that_mounts_a_device_needs_the_reason(wrong: Wrong) -> None:
+    text = placed(DEVICE, "/home") + "  two: {image: 'two:1', healthcheck: {test: [x]}, volumes: ['x:/s']}\n"
+    assert "allow: {two: {host_path:" in wrong(text, allow={"web": REASON})
+    assert wrong(text, allow={"web": REASON, "two": REASON}) == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("{type: nfs, o: 'addr=10.0.0.1', device: ':/x'}", ""),
+        ("{type: cifs, device: '//server/etc'}", ""),
+        ("{type: tmpfs, device: tmpfs}", ""),
+        ("{type: nfs, o: 'rw, bind', device: /etc}", "belongs to the host"),
+        ("{type: nfs, o: rbind, device: etc}", "belongs to the host"),
+        ("{device: etc}", "belongs to the host"),
+        ("{type: overlay, o: 'lowerdir=/etc', device: overlay}", "mounts a file system of the host"),
+        ("{type: ext4, device: /dev/sda1}", "mounts a file system of the host"),
+    ],
+)
+def test_what_a_volume_s_options_mount(wrong: Wrong, options: str, expected: str) -> None:
+    text = f"volumes: {{x: {{driver_opts: {options}}}}}\n" + WEB.replace(
+        "image: web:1", BIND.replace("PATH", "x")
+    )
+    found = wrong(text, allow={"web": REASON})
+    assert expected in found and bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"), [("deploy: {replicas: 0}", "deploy.replicas"), ("scale: 0", "scale")]
+)
+def test_a_route_to_a_service_without_containers(wrong: Wrong, line: str, key: str) -> None:
+    text = WEB + f"    {line}\n"
+    assert wrong(text) == ""
+    for place, data in (
+        ("routes[0].service", {"routes": [ROUTE]}),
+        ("host", {"host": "a.example.com", "port": 80}),
+    ):
+        found = wrong(text, **data)
+        assert f"shop.{place}: " in found.replace("drover_stacks[0]", "shop")
+        assert f'"web" has {key}: 0' in found and f"write 1 or more for {key}" in found

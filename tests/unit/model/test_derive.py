@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.drover.platform.plugins.plugin_utils import placement
 
 WEB = "services:\n  web:\n    image: web:1\n    healthcheck: {test: [CMD, check]}\n"
 TWO = WEB + "  two: {image: 'two:1', healthcheck: {test: [CMD, x]}}\n"
@@ -180,7 +181,7 @@ def test_files_travel_named_by_content(override: Made, released: Made) -> None:
         "source": "named",
         "target": "/n",
     }
-    assert one.manifest["data_folders"] == ["data"] and one.manifest["volumes"] == ["named"]
+    assert one.manifest["data_folders"] == ["data"]
     two = released(text, {"web.conf": "b"})
     assert two.shipped[0].digest != digest and two.manifest["services"] != one.manifest["services"]
 
@@ -332,3 +333,54 @@ def test_the_short_form_needs_no_file(load: Made) -> None:
     assert manifest["routes"] == [
         {"host": "n.example.com", "path": "/", "service": "app", "port": 80, "health": "/up"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("x-nothing: ", 1),
+        ("deploy: {replicas: 0}", 0),
+        ("deploy: {replicas: 3}", 3),
+        ("scale: 0", 0),
+        ("scale: 2", 2),
+        ("deploy: {replicas: '${N}'}", 0),
+    ],
+)
+def test_replicas(released: Made, line: str, expected: int) -> None:
+    data: dict[str, Any] = {"env": {"N": "0"}} if "${N}" in line else {}
+    assert released(WEB + f"    {line}\n", **data).manifest["services"]["web"]["replicas"] == expected
+
+
+def test_the_manifest_says_what_the_agent_reads(released: Made) -> None:
+    found = released(WEB + "    volumes: ['named:/n']\nvolumes: {named: }\n").manifest
+    assert sorted(found) == [
+        "data_folders",
+        "format",
+        "networks",
+        "release",
+        "routes",
+        "services",
+        "stack",
+        "version",
+    ]
+    assert sorted(found["services"]["web"]) == [
+        "digest",
+        "health",
+        "image",
+        "kind",
+        "replicas",
+        "secret_env",
+        "secrets",
+        "uid",
+    ]
+
+
+@pytest.mark.parametrize(("user", "owner"), [("1000", {"owner": "1000"}), ("www", {"keep": True})])
+def test_retired_secrets_stay_until_the_agent_removes_them(
+    released: Made, user: str, owner: dict[str, Any]
+) -> None:
+    text = WEB + f"    user: '{user}'\n    secrets: [db]\n"
+    arguments = placement.tree([released(text, secrets={"db": "k4nary-one"})])
+    folders = {folder["path"]: folder for folder in arguments["folders"]}
+    for path, more in (("/srv/stacks/shop/secrets", {}), ("/srv/stacks/shop/secrets/web", owner)):
+        assert folders[path] == {"path": path, "mode": "0700", **more}

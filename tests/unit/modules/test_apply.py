@@ -2,7 +2,7 @@
 
 import json
 
-from ansible_collections.drover.platform.plugins.modules.apply import answer, command
+from ansible_collections.drover.platform.plugins.modules.apply import answer, command, warnings
 
 SHOP = {"stack": "shop", "release": "1f2e"}
 
@@ -21,3 +21,9 @@ def test_what_is_no_answer_is_an_error():
     assert answer(0, json.dumps({"changed": True, "stacks": {}}), "") == {"changed": True, "stacks": {}}
     assert "no such command" in answer(127, "", "no such command\n")["errors"][0]
     assert "137" in answer(137, "", "")["errors"][0]
+
+
+def test_unlisted_stacks_are_warned_of_with_what_to_write():
+    (text,) = warnings({"unlisted": ["blog"]})
+    assert text.startswith("blog runs here and is not in the inventory: write {name: blog, state: absent}")
+    assert warnings({"errors": []}) == []

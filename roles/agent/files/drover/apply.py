@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from drover import compose, facts, health, remove, routes
+from drover import accept, facts, health, remove, routes
 from drover.docker import Container, observe, of_stack
 from drover.host import Host, who
 from drover.layout import PROXY
-from drover.plan import CREATING, Plan, plan
+from drover.plan import RECORD, Plan, Step, plan
 from drover.release import Manifest, Wishes
 from drover.run import DroverError, NotInstalledError
-from drover.state import Row
+from drover.state import REJECTED, Row
 
 if TYPE_CHECKING:
     from drover.carry import StackError
+
+
+BOOT = "boot"  # one rejected release keeps no other stack down
 
 
 class Options(NamedTuple):
@@ -37,6 +42,7 @@ class Answer(NamedTuple):
     before: str
     after: str
     failed: frozenset[str] = frozenset()  # stacks whose steps were not all carried out
+    unlisted: tuple[str, ...] = ()  # stacks that run here and were not told of
 
     @property
     def changed(self) -> bool:
@@ -53,34 +59,46 @@ class Answer(NamedTuple):
             "changed": self.changed,
             "stacks": stacks,
             "errors": list(self.errors),
+            "unlisted": list(self.unlisted),
             "diff": {"before": self.before, "after": self.after},
         }
 
 
-def apply(host: Host, wishes: Wishes, options: Options) -> Answer:
-    """Make it so; in a dry run only say what would be done."""
-    chosen = {name: wish for name, wish in wishes.stacks.items() if not options.only or name in options.only}
-    errors = [
-        f"{name}: {text}"
-        for name, text in wishes.problems.items()
-        if not options.only or name in options.only
-    ]
+def apply(
+    host: Host, wishes: Wishes, options: Options, told: Mapping[str, Manifest] = MappingProxyType({})
+) -> Answer:
+    """Make it so; in a dry run only say what would be done. `told` are manifests that become wanted."""
+    wishes = accept.merged(host.layout, wishes, told, options.check)
+    chosen, problems = (_asked(each, options) for each in wishes)
     unknown = options.only - set(wishes.stacks) - set(wishes.problems)
-    errors += [f"{name}: there is no such stack on this host" for name in sorted(unknown)]
     containers = _observed(host, options)
-    plans = plan_all(host, chosen.values(), containers, options.touched)
-    rejected: list[str] = []
+    plans, odd = plan_all(host, chosen.values(), containers, options.touched)
+    problems |= odd
+    rejected = accept.rejections(host, plans.values(), options.check)
+    stopped = set(plans) if rejected and options.action != BOOT else set(rejected)
+    plans = {
+        name: each._replace(steps=(), waits=()) if name in stopped else each for name, each in plans.items()
+    }
     failed: dict[str, str] = {}
-    if not options.check and _todo(plans.values()):
-        rejected, failed = _carry_out(host, plans, wishes, containers, options)
-    errors += [*rejected, *failed.values()]
-    if rejected:
-        plans = {name: each._replace(steps=()) for name, each in plans.items()}
+    if not options.check:
+        for name, text in (problems | rejected).items():
+            _refuse(host, chosen.get(name) or told.get(name) or Manifest(name), text, options.action)
+        going = {name: each for name, each in plans.items() if name not in stopped}
+        failed = _carry_out(host, going, wishes, containers, options, told)
+    errors = [
+        *(f"{name}: {text}" for name, text in problems.items()),
+        *(f"{name}: there is no such stack on this host" for name in sorted(unknown)),
+        *(f"{name}: {text}" for name, text in rejected.items()),
+        *failed.values(),
+    ]
     if errors:
-        hide = _redactor(host)
-        errors = [hide(error) for error in errors]
+        errors = list(map(_redactor(host), errors))
     before, after = describe(plans, containers)
-    return Answer(plans, errors, before, after, frozenset(failed))
+    return Answer(plans, errors, before, after, frozenset(failed), accept.unlisted(host.layout, told))
+
+
+def _asked(found: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    return {name: each for name, each in found.items() if not options.only or name in options.only}
 
 
 def _observed(host: Host, options: Options) -> tuple[Container, ...]:
@@ -95,8 +113,8 @@ def _observed(host: Host, options: Options) -> tuple[Container, ...]:
 
 def plan_all(
     host: Host, wishes: Iterable[Manifest], containers: Sequence[Container], touched: Collection[str] = ()
-) -> dict[str, Plan]:
-    """A plan for each stack."""
+) -> tuple[dict[str, Plan], dict[str, str]]:
+    """A plan for each stack; and why there is none, for those whose files cannot be read."""
     wishes = list(wishes)
     seen, uids = host.state.seen(), host.state.image_uids()
     volumes = remove.with_volumes(host) if any(wish.delete for wish in wishes) else frozenset()
@@ -104,14 +122,18 @@ def plan_all(
     silent = health.ask_all(
         [question for wish in wishes for question in health.questions(wish, of_stack(containers, wish.stack))]
     )
-    plans = {}
+    plans, problems = {}, {}
     for wish in wishes:
         own = of_stack(containers, wish.stack)
         gone = wish.delete and wish.stack in volumes
-        known = facts.gather(host.layout, wish, seen.get(wish.stack, {}), gone, routes.SUFFIX)
+        try:
+            known = facts.gather(host.layout, wish, seen.get(wish.stack, {}), gone, routes.SUFFIX)
+        except (DroverError, OSError) as error:
+            problems[wish.stack] = str(error)
+            continue
         known = facts.touch(known, host.layout.secrets(wish.stack), touched, time.time())
         plans[wish.stack] = plan(wish, own, known, proxies, routes.text(wish, own), uids, silent)
-    return plans
+    return plans, problems
 
 
 def _todo(plans: Iterable[Plan]) -> list[Plan]:
@@ -122,19 +144,17 @@ def _todo(plans: Iterable[Plan]) -> list[Plan]:
 
 
 def _carry_out(
-    host: Host, plans: Mapping[str, Plan], wishes: Wishes, containers: Sequence[Container], options: Options
-) -> tuple[list[str], dict[str, str]]:
+    host: Host,
+    plans: Mapping[str, Plan],
+    wishes: Wishes,
+    containers: Sequence[Container],
+    options: Options,
+    told: Mapping[str, Manifest],
+) -> dict[str, str]:
     """The stacks that go first, since they free names and ports; then the proxy, then all others.
 
-    Returns rejections, after which nothing was touched, or failures by stack.
+    Returns failures by stack.
     """
-    from drover import carry  # only here: an apply without anything to do need not load it
-
-    todo = _todo(plans.values())
-    rejected = rejections(host, todo)
-    if rejected:
-        _tell(host, "apply:releases", "a release was rejected, nothing was changed", "\n".join(rejected))
-        return rejected, {}
     failed: dict[str, str] = {}
     began = time.time()
 
@@ -142,6 +162,12 @@ def _carry_out(
         text = _record(host, each, trouble, options.action, time.time() - began)
         if text:
             failed[each.wish.stack] = text
+
+    _want(host, [plans[name] for name in told if name in plans], done)
+    todo = [each for each in _todo(plans.values()) if each.wish.stack not in failed]
+    if not todo:
+        return failed
+    from drover import carry  # only here: an apply without anything to do need not load it
 
     for each in todo:
         if each.wish.absent:
@@ -153,23 +179,48 @@ def _carry_out(
     ):
         if group:
             carry.bring(host, group, done)
-            carry.connect(host, wishes.stacks.values(), observe(host.run))
-    return [], failed
+            _connect(host, wishes, done, failed)
+    return failed
 
 
-def rejections(host: Host, plans: Sequence[Plan]) -> list[str]:
-    """Every release that Compose does not accept, with its words; checked before anything is touched."""
-    from concurrent.futures import ThreadPoolExecutor
+def _want(host: Host, plans: Sequence[Plan], done: Callable[[Plan, StackError | None], None]) -> None:
+    """All the links before the first step. A release that needs no step ends what an earlier one left."""
+    last = host.state.last() if plans else {}
+    for each in plans:
+        try:
+            accept.want(host.layout, each.wish)
+        except (DroverError, OSError) as error:
+            from drover.carry import StackError
 
-    fresh = [each.wish for each in plans if not each.wish.absent and each.has(*CREATING)]
-    with ThreadPoolExecutor(4) as pool:
-        return [text for text in pool.map(lambda wish: _rejection(host, wish), fresh) if text]
+            done(each, StackError(str(error)))
+            continue
+        row = last.get(each.wish.stack)
+        if row and row.result != "ok" and not (each.wish.absent or each.steps or each.waits):
+            done(each._replace(steps=(Step(RECORD, f"release {each.wish.release} stands"),)), None)
 
 
-def _rejection(host: Host, wish: Manifest) -> str:
-    folder = host.layout.release(wish.stack, wish.release)
-    done = host.run(compose.check(folder, wish.stack))
-    return f"{wish.stack}: Compose rejects {folder}/compose.yaml: {done.words}" if done.code else ""
+def _connect(
+    host: Host,
+    wishes: Wishes,
+    done: Callable[[Plan, StackError | None], None],
+    failed: Mapping[str, str],
+) -> None:
+    """A proxy that was made anew has to be connected to all stacks again."""
+    from drover import carry
+
+    containers = observe(host.run)
+    for wish in wishes.stacks.values():
+        try:
+            carry.connect(host, [wish], containers)
+        except DroverError as error:
+            if wish.stack not in failed:
+                done(Plan(wish), carry.StackError(str(error)))
+
+
+def _refuse(host: Host, wish: Manifest, text: str, action: str) -> None:
+    from drover.carry import StackError
+
+    _record(host, Plan(wish), StackError(text), action, 0.0, REJECTED)
 
 
 def _removed(host: Host, wish: Manifest, containers: Sequence[Container]) -> StackError | None:
@@ -177,33 +228,44 @@ def _removed(host: Host, wish: Manifest, containers: Sequence[Container]) -> Sta
 
     try:
         remove.remove(host, wish, containers)
-    except (DroverError, OSError) as error:
+    except (DroverError, OSError, sqlite3.Error) as error:
         return StackError(str(error))
     return None
 
 
-def _record(host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float) -> str:
+def _record(
+    host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float, result: str = "failed"
+) -> str:
     """Write history, and report a failure as one event; returns the failure's text."""
     text = _text(host, done.wish, trouble) if trouble else ""
     wish = done.wish
     detail = text or "; ".join(step.text for step in done.steps)
     if done.steps or text:
-        host.state.record(
-            Row(
-                time.time(),
-                who(),
-                "remove" if wish.absent else action,
-                wish.stack,
-                wish.release,
-                wish.version,
-                "failed" if text else "ok",
-                round(seconds, 1),
-                detail,
-            )
+        row = Row(
+            at=time.time(),
+            who=who(),
+            action="remove" if wish.absent else action,
+            stack=wish.stack,
+            release=wish.release,
+            version=wish.version,
+            result=result if text else "ok",
+            seconds=round(seconds, 1),
+            detail=detail,
         )
+        text = _written(host, row) or text
     if text:
         _tell(host, f"apply:{wish.stack}:{wish.release}", f"{wish.stack} could not be applied", text)
     return text
+
+
+def _written(host: Host, row: Row) -> str:
+    """What a full disk says to a line of history; the stacks after it are carried out all the same."""
+    try:
+        host.state.record(row)
+    except (sqlite3.Error, OSError) as error:
+        said = f"{row.detail}; " if row.result != "ok" else f"{row.stack}: "
+        return f"{said}it could not be recorded: {error}"
+    return ""
 
 
 def _text(host: Host, wish: Manifest, trouble: StackError) -> str:

@@ -7,9 +7,12 @@ secrets → start in the order of the dependencies → healthy → proxy connect
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import product
 from typing import NamedTuple
 
 from drover import compose, disk, health, images, routes, secrets
@@ -17,7 +20,7 @@ from drover.docker import Container, observe, of_stack
 from drover.facts import Secrets
 from drover.facts import secrets as secret_times
 from drover.host import Host
-from drover.layout import PROXY, PROXY_PORT
+from drover.layout import PROXY, PROXY_PORT, link
 from drover.plan import (
     CREATING,
     FORCE,
@@ -28,7 +31,6 @@ from drover.plan import (
     RESUME,
     RUN,
     Plan,
-    public,
     stale,
     stale_environment,
 )
@@ -37,8 +39,12 @@ from drover.run import DroverError
 from drover.state import Seen
 
 WORKERS = 4
+DEADLINE = 120.0  # seconds until a stack must be well
 LOG_LINES = 20
 POLL = (0.1, 0.2, 0.3, 0.5)
+
+
+TROUBLE = (DroverError, OSError, sqlite3.Error)  # of one stack; the others go on
 
 
 class StackError(Exception):
@@ -82,13 +88,14 @@ def _remember(host: Host, known: dict[str, int], ready: Iterable[Ready]) -> None
     """Users of images cost a container each to find out."""
     new = {image: uid for each in ready for image, uid in each.uids.items() if image not in known}
     if new:
-        host.state.record_image_uids(new)
+        with suppress(sqlite3.Error):  # it is only asked again
+            host.state.record_image_uids(new)
 
 
 def _try(host: Host, plan: Plan, uids: dict[str, int]) -> Ready | StackError:
     try:
         return prepare(host, plan, uids)
-    except DroverError as failure:
+    except TROUBLE as failure:
         return StackError(str(failure))
     except StackError as trouble:
         return trouble
@@ -116,7 +123,7 @@ def prepare(host: Host, plan: Plan, uids: dict[str, int]) -> Ready:
     again = plan.services(RUN)
     if creating or plan.has(RESTART):
         again |= _refresh(host, plan, began)
-    return Ready(plan, began, again, users, time.monotonic() + wish.deadline)
+    return Ready(plan, began, again, users, time.monotonic() + DEADLINE)
 
 
 def _own(host: Host, plan: Plan, here: dict[str, images.Image], uids: dict[str, int]) -> dict[str, int]:
@@ -152,7 +159,7 @@ def _tidy(host: Host, plan: Plan) -> None:
 def _refresh(host: Host, plan: Plan, began: float) -> frozenset[str]:
     """Renew containers that are still older than their secrets; return the one-shots that shall run again."""
     wish = plan.wish
-    times = secret_times(host.layout.secrets(wish.stack))
+    times = secret_times(host.layout.secrets(wish.stack), wish.services)
     found = of_stack(observe(host.run), wish.stack)
     forced = {
         each.service
@@ -236,7 +243,7 @@ def _advance(
             return None
         if time.monotonic() > ready.until:
             raise _late(wish, found, own)
-    except DroverError as failure:
+    except TROUBLE as failure:
         return StackError(str(failure))
     except StackError as trouble:
         return trouble
@@ -249,8 +256,8 @@ def _late(wish: Manifest, found: health.Judgement, own: Sequence[Container]) -> 
         (each for each in own if any(text.startswith(f"{each.name} ") for text in found.waits)), None
     )
     if first is None:
-        return StackError(f"not well after {wish.deadline:.0f} s: {waits}")
-    return StackError(f"not well after {wish.deadline:.0f} s: {waits}", first.service, first.identity)
+        return StackError(f"not well after {DEADLINE:.0f} s: {waits}")
+    return StackError(f"not well after {DEADLINE:.0f} s: {waits}", first.service, first.identity)
 
 
 def _start(host: Host, ready: Ready, each: Container, mended: set[str]) -> None:
@@ -279,10 +286,23 @@ def finish(host: Host, plan: Plan, containers: Sequence[Container]) -> None:
     text = routes.text(wish, own)
     if text != (path.read_text("utf-8") if path.is_file() else ""):
         routes.write(host.layout, wish.stack, text)
-    current = host.layout.stack(wish.stack) / "current"
-    if not current.is_symlink() or current.readlink().name != wish.release:
-        disk.point(current, f"releases/{wish.release}")
+    _stand(host, wish)
     host.state.record_applied(wish.stack, wish.release, _seen(wish, own), time.time())
+
+
+def _stand(host: Host, wish: Manifest) -> None:
+    """Call it current, and only then let go of retired secrets: until then the release before needs them.
+
+    Not at a boot into an older release, since those of the wanted one are there; and not again once it is
+    recorded, since those of a release that is on its way may be there.
+    """
+    folder = host.layout.stack(wish.stack)
+    moved = link(folder / "current") != wish.release
+    if moved:
+        disk.point(folder / "current", f"releases/{wish.release}")
+    known = host.state.seen().get(wish.stack, {})
+    if link(folder / "wanted") == wish.release and (moved or wish.release not in known):
+        secrets.prune(host.layout.secrets(wish.stack), wish.services)
 
 
 def _seen(wish: Manifest, own: Sequence[Container]) -> dict[str, Seen]:
@@ -299,9 +319,9 @@ def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Contain
     done = []
     proxies = [each for each in of_stack(containers, PROXY) if each.running]
     for wish in wishes:
-        network = public(wish)
-        there = any(network in each.networks for each in of_stack(containers, wish.stack))
-        for each in proxies if network and there else ():
+        own = of_stack(containers, wish.stack)
+        there = [network for network in wish.networks if any(network in each.networks for each in own)]
+        for network, each in product(there, proxies):
             if network not in each.networks:
                 _docker(
                     host, ["docker", "network", "connect", network, each.identity], allowed="already exists"

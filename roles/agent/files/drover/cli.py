@@ -50,7 +50,13 @@ def _fail(wish: argparse.Namespace, text: str) -> int:
     if getattr(wish, "json", False):
         print(
             json.dumps(
-                {"changed": False, "stacks": {}, "errors": [text], "diff": {"before": "", "after": ""}}
+                {
+                    "changed": False,
+                    "stacks": {},
+                    "errors": [text],
+                    "unlisted": [],
+                    "diff": {"before": "", "after": ""},
+                }
             )
         )
     else:
@@ -76,8 +82,8 @@ def parser() -> argparse.ArgumentParser:
     apply.add_argument(
         "--manifests",
         choices=["-"],
-        help="read manifests from standard input, a JSON list: stacks "
-        "that shall go, and with --check those that would come",
+        help="read manifests from standard input, a JSON list: "
+        "their releases become wanted, and stacks that shall go are removed",
     )
     apply.add_argument(
         "--touched",
@@ -155,12 +161,7 @@ def _answer(wish: argparse.Namespace, host: Host, options: Options, text: str) -
     from drover.apply import apply
     from drover.release import given, wanted, wishes
 
-    found = wishes(host.layout, wanted)
-    for name, manifest in given(text).items():
-        if manifest.absent or options.check:
-            found.problems.pop(name, None)
-            found.stacks[name] = manifest
-    answer = apply(host, found, options)
+    answer = apply(host, wishes(host.layout, wanted), options, given(text))
     print(json.dumps(answer.data()) if wish.json else readable(answer, options.check))
     return 1 if answer.errors else 0
 

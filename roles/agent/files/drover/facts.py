@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drover.layout import Layout, link
-from drover.release import Manifest, load
+from drover.release import Manifest, Service, load
 from drover.run import DroverError
 from drover.state import Seen
 
@@ -39,16 +39,26 @@ def gather(
     layout: Layout, wish: Manifest, seen: Mapping[str, Mapping[str, Seen]], volumes: bool, suffix: str
 ) -> Facts:
     """Look at the disk. `seen` is by release."""
-    current = link(layout.stack(wish.stack) / "current")
+    current = _current(layout, wish)
     return Facts(
         current=current,
         before=_before(layout, wish, current),
         seen=seen.get(current if wish.absent or wish.release not in seen else wish.release, {}),
-        secrets={} if wish.absent else secrets(layout.secrets(wish.stack)),
+        secrets={} if wish.absent else secrets(layout.secrets(wish.stack), wish.services),
         route=_text(layout.routes / f"{wish.stack}{suffix}"),
         remains=wish.absent and remains(layout, wish),
         volumes=volumes,
     )
+
+
+def _current(layout: Layout, wish: Manifest) -> str:
+    """What is no link is an error, but not for a stack that goes: everything there goes with it."""
+    try:
+        return link(layout.stack(wish.stack) / "current")
+    except DroverError:
+        if wish.absent:
+            return ""
+        raise
 
 
 def _before(layout: Layout, wish: Manifest, current: str) -> Manifest | None:
@@ -59,22 +69,26 @@ def _before(layout: Layout, wish: Manifest, current: str) -> Manifest | None:
     return None
 
 
-def secrets(folder: Path) -> dict[str, Secrets]:
-    """Ages and owners by service, from the folder's entries only; nothing is read."""
-    found: dict[str, Secrets] = {}
-    for entry in _entries(folder):
-        if entry.is_dir(follow_symlinks=False):
-            inside = [entry, *_entries(Path(entry.path))]
-            stats = [each.stat(follow_symlinks=False) for each in inside]
-            files = Secrets(
-                max(each.st_mtime for each in stats), 0.0, frozenset(each.st_uid for each in stats)
-            )
-            found[entry.name] = files._replace(environment=found.get(entry.name, Secrets()).environment)
-        elif entry.name.endswith(".env"):
-            service = entry.name.removesuffix(".env")
-            time = entry.stat(follow_symlinks=False).st_mtime
-            found[service] = found.get(service, Secrets())._replace(environment=time)
-    return found
+def secrets(folder: Path, services: Mapping[str, Service]) -> dict[str, Secrets]:
+    """Ages and owners of the secrets that the services list; what else lies there counts for nothing."""
+    return {name: _secrets(folder, name, service) for name, service in services.items()}
+
+
+def _secrets(folder: Path, name: str, service: Service) -> Secrets:
+    files = [stat for file in service.secrets if (stat := _stat(folder / name / file))]
+    environment = _stat(folder / f"{name}.env") if service.secret_env else None
+    above = _stat(folder / name) if files else None
+    return Secrets(
+        max((stat.st_mtime for stat in files), default=0.0),
+        environment.st_mtime if environment else 0.0,
+        frozenset(stat.st_uid for stat in (*files, above) if stat),
+    )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return path.lstat()
+    return None
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

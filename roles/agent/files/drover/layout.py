@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from drover.run import DroverError
+
 PROXY = "proxy"  # the stack that carries the routes
 PROXY_PORT = 80  # in its container
 
@@ -59,8 +61,10 @@ class Layout(NamedTuple):
 
 
 def link(path: Path) -> str:
-    """The release that `wanted` or `current` points at; empty if there is none."""
+    """The release that `wanted` or `current` points at; empty only if there is nothing at all."""
     try:
         return path.readlink().name
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise DroverError(f"{path} is not a link to a release: {error.strerror}") from None

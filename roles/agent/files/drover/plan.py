@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from drover.docker import Container
 from drover.facts import Facts, Secrets
-from drover.layout import PROXY
 from drover.release import Manifest, Service
 from drover.state import Seen
 
@@ -233,15 +232,10 @@ def _release(wish: Manifest, facts: Facts, steps: Sequence[Step]) -> Iterator[St
 
 
 def _connect(wish: Manifest, proxies: Sequence[Container]) -> Iterator[Step]:
-    network = public(wish)
-    for each in proxies:
-        if network and network not in each.networks:
-            yield Step(CONNECT, f"connect {each.name} to {network}", "", each.identity)
-
-
-def public(wish: Manifest) -> str:
-    """The network on which the proxy reaches the stack; none for a stack without routes, or for the proxy."""
-    return f"{wish.stack}_public" if wish.routes and wish.stack != PROXY else ""
+    for network in wish.networks:
+        for each in proxies:
+            if network not in each.networks:
+                yield Step(CONNECT, f"connect {each.name} to {network}", "", each.identity)
 
 
 def _route(wish: Manifest, facts: Facts, route: str) -> Iterator[Step]:

@@ -13,7 +13,6 @@ from drover.layout import Layout, link
 from drover.run import DroverError
 
 FORMAT = 1
-DEADLINE = 120.0  # seconds until a stack must be well
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
@@ -23,6 +22,7 @@ HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
 PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+FILE = re.compile(r"(?!\.\.?$)[^/\0\n]+")
 FOLDER = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\0\n]+")
 
 
@@ -42,6 +42,8 @@ class Service(NamedTuple):
     replicas: int
     health: Probe | None
     uid: int | None
+    secrets: frozenset[str] = frozenset()  # names of its secret files
+    secret_env: bool = False  # whether it has a secret environment
 
 
 class Route(NamedTuple):
@@ -65,7 +67,7 @@ class Manifest(NamedTuple):
     data_folders: tuple[str, ...] = ()
     absent: bool = False
     delete: bool = False
-    deadline: float = DEADLINE
+    networks: tuple[str, ...] = ()  # those on which the proxy reaches it
 
 
 def read(raw: object) -> Manifest:
@@ -90,7 +92,7 @@ def read(raw: object) -> Manifest:
         services=services,
         routes=tuple(_route(f"{where}: routes", each, services) for each in _get(raw, "routes", list, where)),
         data_folders=tuple(_folder(each, where) for each in raw.get("data_folders") or ()),
-        deadline=float(raw.get("deadline") or DEADLINE),
+        networks=tuple(_network(each, stack, where) for each in raw.get("networks") or ()),
     )
 
 
@@ -106,6 +108,8 @@ def _service(where: str, name: str, raw: Mapping[str, Any]) -> Service:
         replicas=_number(data, "replicas", 0, 1000, where),
         health=_probe(f"{where}.health", health) if health else None,
         uid=None if data.get("uid") is None else _number(data, "uid", 0, 2**32 - 2, where),
+        secrets=frozenset(_file(each, where) for each in data.get("secrets") or ()),
+        secret_env=bool(data.get("secret_env")),
     )
 
 
@@ -134,6 +138,18 @@ def _folder(value: object, where: str) -> str:
     if not isinstance(value, str) or not FOLDER.fullmatch(value):
         raise DroverError(f"{where}: data_folders: {value!r} is not a folder below the stack's data")
     return value
+
+
+def _file(value: object, where: str) -> str:
+    if not isinstance(value, str) or not FILE.fullmatch(value):
+        raise DroverError(f"{where}: secrets: {value!r} is not the name of a file")
+    return value
+
+
+def _network(value: object, stack: str, where: str) -> str:
+    if value != f"{stack}_public":
+        raise DroverError(f"{where}: networks: {value!r} is not the stack's own public network")
+    return str(value)
 
 
 def _get(raw: Mapping[str, Any], key: str, kind: type[Any], where: str) -> Any:
@@ -184,16 +200,15 @@ def wanted(layout: Layout, name: str) -> Manifest | None:
 
 
 def standing(layout: Layout, name: str) -> Manifest | None:
-    """What ran well last, else what is wanted: the wish of a boot."""
-    found = wanted(layout, name)
+    """What ran well last, whatever is wanted since; else what is wanted: the wish of a boot."""
     identity = link(layout.stack(name) / "current")
-    return load(layout, name, identity) if found and not found.absent and identity else found
+    return load(layout, name, identity) if identity else wanted(layout, name)
 
 
 def wishes(layout: Layout, choose: Callable[[Layout, str], Manifest | None]) -> Wishes:
     """The wish for every stack on this host."""
     found = Wishes({}, {})
-    for name in sorted(path.name for path in _folders(layout.stacks)):
+    for name in names(layout):
         try:
             manifest = choose(layout, name)
         except DroverError as failure:
@@ -202,6 +217,11 @@ def wishes(layout: Layout, choose: Callable[[Layout, str], Manifest | None]) -> 
         if manifest:
             found.stacks[name] = manifest
     return found
+
+
+def names(layout: Layout) -> list[str]:
+    """Every stack that has a folder."""
+    return sorted(path.name for path in _folders(layout.stacks))
 
 
 def _folders(path: Path) -> Iterable[Path]:

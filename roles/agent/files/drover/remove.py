@@ -46,15 +46,17 @@ def _files(host: Host, wish: Manifest) -> None:
     import shutil  # only here: it costs every other run more than its share
 
     folder = host.layout.stack(wish.stack)
-    for name in ("secrets", "releases", "files", *(["data"] if wish.delete else [])):
-        if (folder / name).exists():
-            shutil.rmtree(folder / name)
-    if (folder / "data").is_dir() and not any((folder / "data").iterdir()):
-        (folder / "data").rmdir()
-    for name in ("wanted", "current"):
-        disk.remove(folder / name)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    for path in sorted(inside, key=lambda path: path.name == "current"):
+        if path.name == "data" and not wish.delete:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            disk.remove(path)
+    for path in (folder / "data", folder):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def volumes_command() -> list[str]:

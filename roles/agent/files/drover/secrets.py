@@ -11,11 +11,12 @@ import re
 import tarfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from drover.docker import SCRATCH
+from drover.release import Service
 from drover.run import DroverError, Runner
 
 HIDDEN = "***"
@@ -52,6 +53,27 @@ def settle_time(path: Path, now: float | None = None) -> None:
     with suppress(FileNotFoundError):
         if path.lstat().st_mtime > (now or time.time()):
             os.utime(path, follow_symlinks=False)
+
+
+# Retired ones
+
+
+def prune(folder: Path, services: Mapping[str, Service]) -> None:
+    """Remove what no service lists; links are removed, never followed."""
+    import shutil  # only here: it costs every other run more than its share
+
+    files = {f"{name}.env" for name, service in services.items() if service.secret_env}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        whole = path.is_dir() and not path.is_symlink()
+        service = services.get(path.name)
+        if whole and service and service.secrets:
+            for each in path.iterdir():
+                if each.name not in service.secrets and not (each.is_dir() and not each.is_symlink()):
+                    each.unlink(missing_ok=True)
+        elif whole:
+            shutil.rmtree(path)
+        elif path.name not in files:
+            path.unlink(missing_ok=True)
 
 
 # Users of images

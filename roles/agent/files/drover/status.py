@@ -14,7 +14,8 @@ from drover.docker import Container, observe, of_stack
 from drover.host import Host, about
 from drover.layout import link
 from drover.plan import OWN, RECORD, Plan
-from drover.state import Row
+from drover.run import DroverError
+from drover.state import REJECTED, Row
 
 FINE, STARTING, WRONG = "fine", "starting", "wrong"
 HARMLESS = {OWN, RECORD}
@@ -38,12 +39,13 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
     wishes = release.wishes(host.layout, release.standing)
     stacks = {name: wish for name, wish in wishes.stacks.items() if only in ("", name)}
     containers = observe(host.run)
-    plans = plan_all(host, stacks.values(), containers)
+    plans, odd = plan_all(host, stacks.values(), containers)
     last = host.state.last()
-    lines = [_line(host, plans[name], of_stack(containers, name), last.get(name)) for name in sorted(stacks)]
+    lines = [_line(host, plans[name], of_stack(containers, name), last.get(name)) for name in sorted(plans)]
+    problems = {**_never_accepted(host, wishes, last), **wishes.problems, **odd}
     lines += [
         Line(name, "", "", WRONG, 0.0, {}, [text], [])
-        for name, text in wishes.problems.items()
+        for name, text in sorted(problems.items())
         if only in ("", name)
     ]
     return {
@@ -77,15 +79,33 @@ def _line(host: Host, plan: Plan, own: Sequence[Container], last: Row | None) ->
 def _behind(host: Host, plan: Plan, last: Row | None) -> list[str]:
     """What was wanted last and is not what runs."""
     name = plan.wish.stack
-    wanted, current = (link(host.layout.stack(name) / which) for which in ("wanted", "current"))
-    if plan.wish.absent or wanted == current:
+    try:
+        wanted, current = (link(host.layout.stack(name) / which) for which in ("wanted", "current"))
+    except DroverError as failure:
+        return [str(failure)]
+    if plan.wish.absent:
         return []
-    why = (
-        f": {last.detail.splitlines()[0]}"
-        if last and last.result == "failed" and last.release == wanted
-        else ""
-    )
-    return [f"release {wanted} is wanted and not reached{why}"]
+    reason = last.detail.splitlines()[0] if last and last.result != "ok" and last.detail else ""
+    found = []
+    if wanted != current:
+        why = f": {reason}" if last and reason and last.release == wanted else ""
+        text = f"release {wanted} is wanted and not reached{why}"
+        found.append(text if wanted else "it shall go and is still here")
+    if last and last.result == REJECTED and last.release not in ("", wanted, current):
+        found.append(f"release {last.release} was rejected: {reason}")
+    return found
+
+
+def _never_accepted(host: Host, wishes: release.Wishes, last: Mapping[str, Row]) -> dict[str, str]:
+    """Stacks of which no release was ever wanted, since the first was rejected."""
+    return {
+        name: f"release {row.release} was rejected: {row.detail.partition(chr(10))[0]}"
+        for name, row in last.items()
+        if row.result == REJECTED
+        and row.release
+        and name not in wishes.stacks
+        and host.layout.stack(name).is_dir()
+    }
 
 
 def _services(wish: release.Manifest, own: Sequence[Container]) -> dict[str, dict[str, Any]]:
