@@ -1,4 +1,4 @@
-"""The model's unit tests that need a Compose, with the one of this host; where none is found they are skipped."""
+"""The unit tests of the model that need a Compose, with the one of this host; elsewhere they may be skipped."""
 
 from __future__ import annotations
 
