@@ -8,12 +8,18 @@ from ..compose.normal import Plain
 from ..dump import Override
 from ..stack import Data, Stack, inner
 
+EARLY = {"start_period": "30s", "start_interval": "1s"}
+"""Else Docker first looks after a whole interval, 30 s unless said, and all that depends on it waits."""
+
 
 def override(stack: Stack, name: str) -> Plain:
-    """The catalogue's command, for a known image whose file has none."""
+    """An early first look; and the catalogue's command, for a known image whose file has none."""
     service = stack.view.services[name]
     known = catalogue.look_up(service.get("image"))
-    if own(service) or known is None or known.health is None or name in stack.oneshots:
+    if own(service):
+        early = {key: value for key, value in EARLY.items() if key not in service["healthcheck"]}
+        return {"healthcheck": early} if early else {}
+    if known is None or known.health is None or name in stack.oneshots:
         return {}
     return {
         "healthcheck": Override(
@@ -22,6 +28,7 @@ def override(stack: Stack, name: str) -> Plain:
                 "interval": "10s",
                 "timeout": "5s",
                 "retries": 6,
+                **EARLY,
                 "start_period": "60s",
             }
         )

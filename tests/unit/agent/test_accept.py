@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from docker_model import Place
-from drover import carry, disk, health, layout, status
+from drover import disk, health, layout, settle, status
 from drover.run import DroverError
 from drover.state import Row, State
 
@@ -22,7 +22,7 @@ GONE = {"state": "absent", "data": "keep"}
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "SETTLED", 0.0)
-    monkeypatch.setattr(carry, "POLL", (0.0,))
+    monkeypatch.setattr(settle, "POLL", (0.0,))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from docker_model import Docker, Killed, Place, place
-from drover import carry, health, routes
+from drover import health, routes, settle
 from drover.layout import Layout
 from drover.proxy import traefik
 from drover.release import Manifest, Route
@@ -30,7 +30,7 @@ ROUTE = {"host": "shop.example.com", "path": "/", "service": "web", "port": 80, 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "SETTLED", 0.0)
-    monkeypatch.setattr(carry, "POLL", (0.0,))
+    monkeypatch.setattr(settle, "POLL", (0.0,))
 
 
 @pytest.fixture

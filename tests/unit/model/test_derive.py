@@ -144,6 +144,19 @@ def test_known_images(override: Made, released: Made) -> None:
     assert released(text).manifest["services"]["db"]["uid"] == 70
 
 
+@pytest.mark.parametrize(
+    ("said", "added"),
+    [
+        ("", {"start_period": "30s", "start_interval": "1s"}),
+        (", start_period: 2m", {"start_interval": "1s"}),
+        (", start_period: 2m, start_interval: 9s", None),
+    ],
+)
+def test_health_is_looked_at_early(override: Made, said: str, added: dict[str, str] | None) -> None:
+    text = f"services: {{web: {{image: 'web:1', healthcheck: {{test: [CMD, check]{said}}}}}}}"
+    assert override(text)["services"]["web"].get("healthcheck") == added
+
+
 def test_what_ties_a_service_to_one_run_is_reset(released: Made) -> None:
     text = released(WEB + "    container_name: web1\n    build: .\n    pull_policy: always\n").files[
         "platform.yaml"

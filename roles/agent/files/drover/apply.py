@@ -3,24 +3,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from drover import accept, facts, health, remove, routes
+from drover import accept, facts, health, record, remove, routes
+from drover.describe import describe
 from drover.docker import Container, observe, of_stack
-from drover.host import Host, who
+from drover.host import Host
 from drover.layout import PROXY
 from drover.plan import RECORD, Plan, Step, plan
 from drover.release import Manifest, Wishes
 from drover.run import DroverError, NotInstalledError
-from drover.state import REJECTED, Row
-
-if TYPE_CHECKING:
-    from drover.carry import StackError
-
+from drover.trouble import TROUBLE, StackError
 
 BOOT = "boot"  # one rejected release keeps no other stack down
 
@@ -82,7 +78,7 @@ def apply(
     failed: dict[str, str] = {}
     if not options.check:
         for name, text in (problems | rejected).items():
-            _refuse(host, chosen.get(name) or told.get(name) or Manifest(name), text, options.action)
+            record.refuse(host, chosen.get(name) or told.get(name) or Manifest(name), text, options.action)
         going = {name: each for name, each in plans.items() if name not in stopped}
         failed = _carry_out(host, going, wishes, containers, options, told)
     errors = [
@@ -92,7 +88,7 @@ def apply(
         *failed.values(),
     ]
     if errors:
-        errors = list(map(_redactor(host), errors))
+        errors = list(map(record.redactor(host), errors))
     before, after = describe(plans, containers)
     return Answer(plans, errors, before, after, frozenset(failed), accept.unlisted(host.layout, told))
 
@@ -159,7 +155,7 @@ def _carry_out(
     began = time.time()
 
     def done(each: Plan, trouble: StackError | None) -> None:
-        text = _record(host, each, trouble, options.action, time.time() - began)
+        text = record.record(host, each, trouble, options.action, time.time() - began)
         if text:
             failed[each.wish.stack] = text
 
@@ -190,8 +186,6 @@ def _want(host: Host, plans: Sequence[Plan], done: Callable[[Plan, StackError | 
         try:
             accept.want(host.layout, each.wish)
         except (DroverError, OSError) as error:
-            from drover.carry import StackError
-
             done(each, StackError(str(error)))
             continue
         row = last.get(each.wish.stack)
@@ -206,118 +200,20 @@ def _connect(
     failed: Mapping[str, str],
 ) -> None:
     """A proxy that was made anew has to be connected to all stacks again."""
-    from drover import carry
+    from drover import serve
 
     containers = observe(host.run)
     for wish in wishes.stacks.values():
         try:
-            carry.connect(host, [wish], containers)
+            serve.connect(host, [wish], containers)
         except DroverError as error:
             if wish.stack not in failed:
-                done(Plan(wish), carry.StackError(str(error)))
-
-
-def _refuse(host: Host, wish: Manifest, text: str, action: str) -> None:
-    from drover.carry import StackError
-
-    _record(host, Plan(wish), StackError(text), action, 0.0, REJECTED)
+                done(Plan(wish), StackError(str(error)))
 
 
 def _removed(host: Host, wish: Manifest, containers: Sequence[Container]) -> StackError | None:
-    from drover.carry import StackError
-
     try:
         remove.remove(host, wish, containers)
-    except (DroverError, OSError, sqlite3.Error) as error:
+    except TROUBLE as error:
         return StackError(str(error))
     return None
-
-
-def _record(
-    host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float, result: str = "failed"
-) -> str:
-    """Write history, and report a failure as one event; returns the failure's text."""
-    text = _text(host, done.wish, trouble) if trouble else ""
-    wish = done.wish
-    detail = text or "; ".join(step.text for step in done.steps)
-    if done.steps or text:
-        row = Row(
-            at=time.time(),
-            who=who(),
-            action="remove" if wish.absent else action,
-            stack=wish.stack,
-            release=wish.release,
-            version=wish.version,
-            result=result if text else "ok",
-            seconds=round(seconds, 1),
-            detail=detail,
-        )
-        text = _written(host, row) or text
-    if text:
-        _tell(host, f"apply:{wish.stack}:{wish.release}", f"{wish.stack} could not be applied", text)
-    return text
-
-
-def _written(host: Host, row: Row) -> str:
-    """What a full disk says to a line of history; the stacks after it are carried out all the same."""
-    try:
-        host.state.record(row)
-    except (sqlite3.Error, OSError) as error:
-        said = f"{row.detail}; " if row.result != "ok" else f"{row.stack}: "
-        return f"{said}it could not be recorded: {error}"
-    return ""
-
-
-def _text(host: Host, wish: Manifest, trouble: StackError) -> str:
-    from drover.carry import last_words
-
-    place = f"{wish.stack}/{trouble.service}" if trouble.service else wish.stack
-    said = last_words(host, trouble.container)
-    quoted = "".join(f"\n  | {line}" for line in said.splitlines())
-    return _redactor(host)(f"{place}: {trouble}{quoted}")
-
-
-def _redactor(host: Host) -> Callable[[str], str]:
-    from drover.secrets import redactor
-
-    try:
-        return redactor(path / "secrets" for path in host.layout.stacks.iterdir())
-    except OSError:
-        return redactor(())
-
-
-def _tell(host: Host, key: str, title: str, body: str) -> None:
-    from drover.report import Event, report
-
-    report(host, Event(key, "failure", title, _redactor(host)(body)))
-
-
-# What a person (or `--diff`) sees
-
-
-def describe(plans: Mapping[str, Plan], containers: Sequence[Container]) -> tuple[str, str]:
-    """The stacks that change, as they are and as they shall be."""
-    changing = [each for each in plans.values() if each.steps]
-    before = "".join(_is(of_stack(containers, each.wish.stack), each.wish) for each in changing)
-    after = "".join(_shall(each.wish, each) for each in changing)
-    return before, after
-
-
-def _is(own: Sequence[Container], wish: Manifest) -> str:
-    lines = [
-        f"  {each.name}: {each.image} {each.status}{f' ({each.health})' if each.health else ''}\n"
-        for each in own
-    ]
-    return "".join([f"{wish.stack}:\n", *lines]) if lines else ""
-
-
-def _shall(wish: Manifest, todo: Plan) -> str:
-    steps = "".join(f"  # {step.text}\n" for step in todo.steps)
-    if wish.absent:
-        return steps and f"{wish.stack}: absent\n{steps}"
-    lines = [
-        f"  {wish.stack}-{name}-{number}: {service.image} {'exited' if service.oneshot else 'running'}\n"
-        for name, service in sorted(wish.services.items())
-        for number in range(1, service.replicas + 1)
-    ]
-    return "".join([f"{wish.stack}:\n", *lines, steps])

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from drover.run import DroverError, Runner
+
 LIMIT = 300.0  # seconds for one command; a stop of old containers takes its grace period
 
 
@@ -49,6 +51,13 @@ def create(release: Path, stack: str, forced: Iterable[str] = ()) -> list[str]:
         "--remove-orphans",
         *(["--force-recreate", *services] if services else []),
     ]
+
+
+def do(run: Runner, command: list[str]) -> None:
+    """Run one of them; a failure is told in Compose's words."""
+    done = run(command, timeout=LIMIT)
+    if done.code:
+        raise DroverError(f"Compose: {done.words}")
 
 
 def down(stack: str, *, volumes: bool) -> list[str]:

@@ -14,6 +14,7 @@ LABEL = "com.docker.compose."
 HEALTHY = "service_healthy"
 COMPLETED = "service_completed_successfully"
 SCRATCH = "drover.scratch"
+LOG_LINES = 20
 
 
 class Dependency(NamedTuple):
@@ -168,3 +169,18 @@ def dependencies(label: str) -> tuple[Dependency, ...]:
 def of_stack(containers: Sequence[Container], stack: str) -> tuple[Container, ...]:
     """The containers of one stack."""
     return tuple(each for each in containers if each.stack == stack)
+
+
+def do(run: Runner, command: list[str], allowed: str = "", timeout: float = 120.0) -> None:
+    """Run a command of Docker's; `allowed` is what it may say when there is nothing left to do."""
+    done = run(command, timeout=timeout)
+    if done.code and not (allowed and allowed in done.err):
+        raise DroverError(f"Docker: {done.words}")
+
+
+def last_words(run: Runner, container: str) -> str:
+    """The last lines that a container wrote."""
+    if not container:
+        return ""
+    said = run(["docker", "logs", "--tail", str(LOG_LINES), container], merged=True)
+    return said.out.rstrip() if not said.code else ""

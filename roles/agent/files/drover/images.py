@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from drover.run import DroverError, Runner
 
 PULL_SECONDS = 900.0
+AT_ONCE = 4
 
 
 class Image(NamedTuple):
@@ -32,8 +35,23 @@ def need(run: Runner, name: str) -> Image:
     found = find(run, name)
     if found:
         return found
+
     pulled = run(["docker", "pull", "--quiet", name], timeout=PULL_SECONDS)
     found = find(run, name)
     if pulled.code or not found:
         raise DroverError(f"image {name} is not here and could not be pulled: {pulled.words}")
     return found
+
+
+def need_all(run: Runner, names: Iterable[str]) -> dict[str, Image | DroverError]:
+    """Each of them once, some at a time; an image that cannot be had holds up none of the others."""
+
+    def one(name: str) -> Image | DroverError:
+        try:
+            return need(run, name)
+        except DroverError as error:
+            return error
+
+    wanted = sorted(set(names))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(wanted, pool.map(one, wanted), strict=True))

@@ -1,0 +1,78 @@
+# GPL-3.0-or-later
+"""Write into history what was done with a stack, and report a failure as one event."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+
+from drover.docker import last_words
+from drover.host import Host, who
+from drover.plan import Plan
+from drover.release import Manifest
+from drover.state import REJECTED, Row
+from drover.trouble import StackError
+
+
+def refuse(host: Host, wish: Manifest, text: str, action: str) -> None:
+    """A release that was not begun."""
+    record(host, Plan(wish), StackError(text), action, 0.0, REJECTED)
+
+
+def record(
+    host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float, result: str = "failed"
+) -> str:
+    """Write history, and report a failure as one event; returns the failure's text."""
+    text = _text(host, done.wish, trouble) if trouble else ""
+    wish = done.wish
+    detail = text or "; ".join(step.text for step in done.steps)
+    if done.steps or text:
+        row = Row(
+            at=time.time(),
+            who=who(),
+            action="remove" if wish.absent else action,
+            stack=wish.stack,
+            release=wish.release,
+            version=wish.version,
+            result=result if text else "ok",
+            seconds=round(seconds, 1),
+            detail=detail,
+        )
+        text = _written(host, row) or text
+    if text:
+        _tell(host, f"apply:{wish.stack}:{wish.release}", f"{wish.stack} could not be applied", text)
+    return text
+
+
+def _written(host: Host, row: Row) -> str:
+    """What a full disk says to a line of history; the stacks after it are carried out all the same."""
+    try:
+        host.state.record(row)
+    except (sqlite3.Error, OSError) as error:
+        said = f"{row.detail}; " if row.result != "ok" else f"{row.stack}: "
+        return f"{said}it could not be recorded: {error}"
+    return ""
+
+
+def _text(host: Host, wish: Manifest, trouble: StackError) -> str:
+    place = f"{wish.stack}/{trouble.service}" if trouble.service else wish.stack
+    said = last_words(host.run, trouble.container)
+    quoted = "".join(f"\n  | {line}" for line in said.splitlines())
+    return redactor(host)(f"{place}: {trouble}{quoted}")
+
+
+def redactor(host: Host) -> Callable[[str], str]:
+    """Takes the secrets of all stacks out of a text."""
+    from drover import secrets
+
+    try:
+        return secrets.redactor(path / "secrets" for path in host.layout.stacks.iterdir())
+    except OSError:
+        return secrets.redactor(())
+
+
+def _tell(host: Host, key: str, title: str, body: str) -> None:
+    from drover.report import Event, report
+
+    report(host, Event(key, "failure", title, redactor(host)(body)))
