@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils import boundary, placement, release
+from ..plugin_utils import boundary, paths, placement, release
 from ..plugin_utils.model import Model
+from ..plugin_utils.release import Release
 
 Result = dict[str, Any]
 
@@ -43,7 +44,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "tree", {**arguments, "folders": arguments["folders"] + self._more_folders()}, task_vars
         )
         if placed.get("failed") or placed.get("unreachable"):
-            return placed
+            return {**placed, "msg": _at_home(str(placed.get("msg", "")), model, releases)}
         wish = {
             "manifests": placement.manifests(releases, model.absent),
             "touched": self._touched(arguments, placed),
@@ -66,6 +67,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         answer.pop("invocation", None)
         return answer
+
+
+def _at_home(message: str, model: Model, releases: Iterable[Release]) -> str:
+    """A release is named by the client's own folder, in which the mistake is mended."""
+    for stack, made in zip(model.stacks, releases, strict=True):
+        message = message.replace(paths.release(made.stack, made.identity), stack.view.label)
+    return message
 
 
 def _merged(placed: Result, applied: Result) -> Result:

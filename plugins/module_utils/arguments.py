@@ -21,20 +21,21 @@ def arguments() -> dict[str, Any]:
     path = {"type": "path", "required": True}
     owned = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
     flags = {name: {"type": "bool", "default": False} for name in ("exact", "whole", "keep")}
+    command = {"type": "list", "elements": "str", "default": []}
     file = {
         "content": {"type": "str"},
         "encoding": {"type": "str", "choices": ["text", "base64"], "default": "text"},
-        "mode": {"type": "str", "default": "0644"},
-        "validate": {"type": "list", "elements": "str", "default": []},
+        "mode": mode("0644"),
+        "validate": command,
     }
     secret = {
         "content": {"type": "str", "required": True, "no_log": True},
         "owner": {"type": "str"},
-        "mode": {"type": "str", "default": "0600"},
+        "mode": mode("0600"),
     }
     return {
         "src": {"type": "list", "elements": "raw", "default": []},
-        "folders": _list({"path": path, **owned, "mode": {"type": "str", "default": "0755"}, **flags}),
+        "folders": _list({"path": path, **owned, **flags, "mode": mode("0755"), "validate": command}),
         # no_log for the whole list keeps it out of the journal. For a single content it would not: a list is
         # logged as its repr, in which a secret of two lines is no longer recognized.
         "files": {**_list({"path": path, **owned, **file}), "no_log": True},
@@ -42,6 +43,10 @@ def arguments() -> dict[str, Any]:
         "links": _list({"path": path, "to": {"type": "str", "required": True}}),
         "absent": {"type": "list", "elements": "path", "default": []},
     }
+
+
+def mode(usual: str) -> dict[str, Any]:
+    return {"type": "str", "default": usual}
 
 
 def _list(options: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +65,7 @@ def tree_of(params: dict[str, Any], lenient: bool) -> Tree:
                 exact=item["exact"],
                 whole=item["whole"],
                 keep=item["keep"],
+                validate=_command(item),
             )
             for item in params["folders"]
         ),

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Asking a file's own consumer whether it would take it, before anything has landed."""
+"""Asking the consumer of a file or folder whether it would take it, before anything has landed."""
 
 from __future__ import annotations
 
@@ -9,34 +9,44 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .tree import Change, File
+from .tree import Change, File, Folder
 
 _SECONDS = 60
 
 
 def complaints(changes: Sequence[Change], missing_is_fine: bool = False) -> list[str]:
-    """What the checkers say about the files that would be written, all of them.
+    """What the checkers say about what would be written, all of them.
 
     `missing_is_fine`: on a fresh host in check mode the checker itself would only just have been installed.
     """
-    files = [change.item for change in changes if change.action == "write" and isinstance(change.item, File)]
-    checked = [file for file in files if file.validate]
+    items = [change.item for change in changes if change.action in ("make", "write")]
+    checked = [item for item in items if isinstance(item, File | Folder) and item.validate]
     if not checked:
         return []
+    files = [item for item in items if isinstance(item, File) and not item.secret]
     with tempfile.TemporaryDirectory(prefix="drover-") as private:
         answers = [
-            _ask(file, Path(private, str(index)), missing_is_fine) for index, file in enumerate(checked)
+            _ask(item, _draft(item, files, Path(private, str(index))), missing_is_fine)
+            for index, item in enumerate(checked)
         ]
     return [answer for answer in answers if answer]
 
 
-def _ask(file: File, folder: Path, missing_is_fine: bool) -> str:
-    folder.mkdir(mode=0o700)
-    draft = folder / Path(file.path).name  # the real name: some checkers go by its ending
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as output:
-        output.write(file.content)
-    command = [word.replace("%s", str(draft)) for word in file.validate]
+def _draft(item: File | Folder, files: Sequence[File], private: Path) -> Path:
+    """It as it would be, under its real name: some checkers go by a file's ending."""
+    draft = private / Path(item.path).name
+    inside = [file for file in files if file is item or file.path.startswith(f"{item.path}/")]
+    for file in inside:
+        place = Path(f"{draft}{file.path.removeprefix(item.path)}")
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as output:
+            output.write(file.content)
+    return draft
+
+
+def _ask(item: File | Folder, draft: Path, missing_is_fine: bool) -> str:
+    command = [word.replace("%s", str(draft)) for word in item.validate]
     try:
         run = subprocess.run(
             command,
@@ -49,12 +59,12 @@ def _ask(file: File, folder: Path, missing_is_fine: bool) -> str:
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
     except FileNotFoundError:
-        return "" if missing_is_fine else f"{file.path}: its checker {command[0]} is not installed"
+        return "" if missing_is_fine else f"{item.path}: its checker {command[0]} is not installed"
     except subprocess.TimeoutExpired:
-        return f"{file.path}: {command[0]} gave no answer in {_SECONDS} s"
+        return f"{item.path}: {command[0]} gave no answer in {_SECONDS} s"
     if run.returncode == 0:
         return ""
     said = (run.stderr.strip() or run.stdout.strip() or f"exit status {run.returncode}").replace(
-        str(draft), file.path
+        str(draft), item.path
     )
-    return f"{file.path}: {command[0]} refuses it: {said}"
+    return f"{item.path}: {command[0]} refuses it: {said}"

@@ -32,7 +32,8 @@ _PYTHONS_OWN = "__pycache__"  # written beside modules by whoever runs them
 @dataclass(frozen=True)
 class Folder:
     """`exact`: what is not listed inside it goes. `whole`: when missing, built beside and renamed into place.
-    `keep`: one that is there stays as it is, a link to one included.
+    `keep`: one that is there stays as it is, a link to one included. `validate`: a command that judges it
+    when it is missing, `%s` the folder.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Folder:
     exact: bool = False
     whole: bool = False
     keep: bool = False
+    validate: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

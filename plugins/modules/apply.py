@@ -17,7 +17,7 @@ options:
     description:
       - Manifests of the stacks, and C({stack, state, data}) for those that shall go.
       - The releases of present stacks are already on the host, except in check mode, where these manifests
-        stand for them. They become what is wanted, unless Compose rejects one of them.
+        stand for them. They become what is wanted.
     type: list
     elements: dict
     default: []

@@ -38,6 +38,11 @@ options:
         type: bool
         default: false
       keep: {description: "If it is there, leave owner and mode alone.", type: bool, default: false}
+      validate:
+        description: A command that must accept a missing folder before anything lands; C(%s) stands for it.
+        type: list
+        elements: str
+        default: []
   files:
     description: Files; their folder must exist or be listed.
     type: list

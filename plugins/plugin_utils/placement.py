@@ -33,7 +33,11 @@ def _folders(release: Release) -> Iterator[Data]:
     own = paths.stack(release.stack)
     root = paths.release(release.stack, release.identity)
     yield from (_folder(path, _PRIVATE) for path in (own, f"{own}/releases", f"{own}/files", f"{own}/data"))
-    yield from (_folder(path, _PRIVATE, whole=True, exact=True) for path in _above(root, release.files))
+    judged = {root: _judge(release.manifest)}
+    yield from (
+        _folder(path, _PRIVATE, whole=True, exact=True, validate=judged.get(path, []))
+        for path in _above(root, release.files)
+    )
     # Not exact: containers that still run read retired secrets. The agent removes those afterwards.
     yield _folder(paths.secrets(release.stack), _SECRET)
     yield from (_secret_folder(release, name) for name in release.secrets)
@@ -41,6 +45,13 @@ def _folders(release: Release) -> Iterator[Data]:
         shipped = paths.shipped(release.stack, what.digest)
         names = [name for name, _, _ in what.parts]
         yield from (_folder(path, _WORLD, whole=True, exact=True) for path in _above(shipped, names))
+
+
+def _judge(manifest: Data) -> list[str]:
+    """Compose itself has to accept a release before any of the run's files, secrets included, land."""
+    project = ["--project-directory=%s", f"--project-name={manifest['stack']}", "--env-file=%s/.env"]
+    files = [f"--file=%s/{manifest['file']}", "--file=%s/platform.yaml"]
+    return ["docker", "compose", *project, *files, "config", "--quiet"]
 
 
 def _secret_folder(release: Release, service: str) -> Data:

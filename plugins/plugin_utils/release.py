@@ -83,6 +83,7 @@ def manifest(stack: Stack) -> Data:
         "format": FORMAT,
         "stack": stack.name,
         "version": stack.data["version"],
+        "file": environment.main_file(stack),
         "services": {name: _service(stack, name) for name in sorted(stack.services)},
         "routes": [
             {key: route[key] for key in ("path", "service", "port", "health")}

@@ -90,20 +90,21 @@ def test_wrong_stack_file(wrong: str, scenario: Scenario, host: Host, changed_co
 
 
 def test_stack_file_that_compose_rejects(scenario: Scenario, host: Host, changed_copy: Client) -> None:
-    """The model does not know every key's form; Compose does. Only an unused release folder is left."""
+    """The model does not know every key's form; Compose does, and is asked before anything lands."""
 
-    def wanted() -> str:
-        return str(
-            host.check_output("readlink /srv/stacks/*/wanted /srv/stacks/*/current; ls /srv/proxy/routes")
-        )
+    def other(stacks: Stacks) -> None:
+        stack(stacks, "alpha").update(env={"GREETING": "not yet"})
+        stack(stacks, "sealed")["secrets"].update(api_key="not-yet-rotated")
 
-    before = started(host), wanted()
-    folder = changed_copy(lambda stacks: stack(stacks, "alpha").update(env={"GREETING": "not yet"}))
+    before = state(host)
+    folder = changed_copy(other)
     path = folder / "compose" / "jobs" / "compose.yaml"
     path.write_text(path.read_text().replace("  web:\n", "  web:\n    mem_limit: lots\n"))
-    run = scenario.site("--tags", "stacks", inventory=folder)
-    assert run.status != 0 and "jobs" in run.output and "lots" in run.output, run.output
-    assert (started(host), wanted()) == before
+    for check in ([], ["--check", "--diff"]):
+        run = scenario.site("--tags", "stacks", *check, inventory=folder)
+        assert run.status != 0 and "compose/jobs: docker refuses it" in run.output, run.output
+        assert "lots" in run.output and "releases/" not in run.output, run.output
+        assert state(host) == before
 
 
 def test_yaml_bomb(scenario: Scenario, host: Host, changed_copy: Client) -> None:

@@ -23,7 +23,7 @@ def test_two_gigabytes_to_stdout_grow_the_disk_by_the_cap(host: Host) -> None:
 def test_containers_that_existed_before(scenario: Scenario, host: Host) -> None:
     """Somebody ran the stack by hand from the client's file, without the platform's override."""
     host.check_output(
-        "cd /srv/stacks/people/current && docker compose down && docker compose -f compose.yaml up -d"
+        "cd /srv/stacks/people/current && docker compose down && docker compose -f docker-compose.yml up -d"
     )
     assert containers(host, "people")["people-frontend"]["HostConfig"]["LogConfig"]["Type"] == "json-file"
     scenario.converge("--tags", "stacks")

@@ -47,10 +47,12 @@ def override(stack: Stack, name: str) -> Plain:
     environment = _environment(stack.view.services[name])
     own = {variable: Verbatim(f"${{{key}}}") for variable, key in wanted(stack, name).items() if stack.single}
     shown = {key: _verbatim(value) for key, value in {**environment, **own}.items() if key not in hidden}
+    file = f"{paths.secrets(stack.name, name)}.env"
     changed = bool(own) or bool(hidden.keys() & environment.keys())
     return {
         **({"environment": Override(shown)} if changed else {}),
-        **({"env_file": [f"{paths.secrets(stack.name, name)}.env"]} if hidden else {}),
+        # Not required, since Compose judges a release before its secrets are there; the agent requires it.
+        **({"env_file": [{"path": file, "required": False}]} if hidden else {}),
     }
 
 

@@ -17,7 +17,8 @@ def override(stack: Stack, name: str) -> Plain:
     service = stack.view.services[name]
     known = catalogue.look_up(service.get("image"))
     if own(service):
-        early = {key: value for key, value in EARLY.items() if key not in service["healthcheck"]}
+        check = service.get("healthcheck")
+        early = {key: value for key, value in EARLY.items() if inner(check, key) is None}
         return {"healthcheck": early} if early else {}
     if known is None or known.health is None or name in stack.oneshots:
         return {}

@@ -247,8 +247,8 @@ class Docker:
         if "down" in words:
             return self._down(project, volumes="--volumes" in words)
         folder = Path(words[words.index("--project-directory") + 1])
-        if "config" in words:
-            return Result(1 if project in self.rejects else 0, "", self.rejects.get(project, ""))
+        if project in self.rejects:
+            return Result(1, "", self.rejects[project])
         forced = words[words.index("--force-recreate") + 1 :] if "--force-recreate" in words else []
         return self._converge(project, folder, forced)
 
@@ -383,6 +383,7 @@ class Place:
         content = json.dumps(services, sort_keys=True)
         manifest = {
             "format": 1,
+            "file": "compose.yaml",
             "stack": stack,
             "version": version,
             "routes": list(routes),

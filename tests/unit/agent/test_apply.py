@@ -270,16 +270,26 @@ def test_one_that_never_gets_healthy_is_named_after_the_deadline(here: Place) ->
     assert here.apply().errors == ["shop/db: not well after 0 s: shop-db-1 is starting"]
 
 
-def test_release_that_compose_rejects_stops_everything_before_the_first_change(shop: Place) -> None:
-    before, changes = starts(shop), shop.docker.changes
-    shop.docker.rejects = {"shop": "services.web: unknown key imagee", "blog": "no such file"}
+def test_release_that_compose_rejects_changes_nothing_of_its_stack(shop: Place) -> None:
+    before = starts(shop)
+    shop.docker.rejects = {"shop": "services.web: unknown key imagee"}
     shop.write("shop", {**SHOP, "web": {**WEB, "image": "web:2"}}, routes=[ROUTE])
-    shop.write("blog", {"app": {"image": "blog:1"}})
     shop.write("good", {"app": {"image": "good:1"}})
     answer = shop.apply()
-    assert len(answer.errors) == 2 and "compose.yaml: services.web: unknown key imagee" in answer.errors[1]
-    assert not answer.changed
-    assert (starts(shop), shop.docker.changes) == (before, changes)
+    assert answer.errors == ["shop: Compose: services.web: unknown key imagee"]
+    assert starts(shop).items() >= before.items() and shop.docker.named("good-app-1").status == "running"
+
+
+@pytest.mark.parametrize("gone", ["web/token", "web.env"])
+def test_missing_secret_changes_nothing_of_its_stack(shop: Place, gone: str) -> None:
+    folder = shop.layout.secrets("shop")
+    reads = {**WEB, "image": "web:2", "env_file": str(folder / "web.env")}
+    secrets = {"web/token": "x", "web.env": "x=y"}
+    shop.write("shop", {**SHOP, "web": reads}, routes=[ROUTE], secrets=secrets)
+    (folder / gone).unlink()
+    before = starts(shop)
+    assert shop.apply().errors == [f"shop: {folder / gone} is missing; run the playbook, which puts it there"]
+    assert starts(shop) == before
 
 
 def test_missing_image_changes_nothing_of_its_stack(shop: Place) -> None:

@@ -35,6 +35,7 @@ SERVICE = {
 }
 MANIFEST: dict[str, Any] = {
     "format": 1,
+    "file": "compose.yaml",
     "stack": "shop",
     "release": "0123456789abcdef",
     "version": "1",
@@ -192,9 +193,10 @@ def test_containers_of_compose_run_are_left_alone() -> None:
 
 
 def test_compose_is_always_given_the_whole_project() -> None:
-    command = compose.create(Path("/r"), "shop")
+    command = compose.create(Path("/r"), Manifest("shop", file="docker-compose.yml"))
     assert command[-1] == "--remove-orphans" and "up" not in command
-    assert compose.create(Path("/r"), "shop", ["web"])[-2:] == ["--force-recreate", "web"]
+    assert "/r/docker-compose.yml" in command
+    assert compose.create(Path("/r"), Manifest("shop"), ["web"])[-2:] == ["--force-recreate", "web"]
     assert "--volumes" not in compose.down("shop", volumes=False)
 
 

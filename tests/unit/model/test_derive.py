@@ -274,7 +274,7 @@ def test_secret_variables(override: Made, released: Made, more: str, expected: A
     data: dict[str, Any] = {"secrets": {"url": "a'b\"c$d\ne"}, "env": {"URL": {"secret": "url"}}}
     found = override(text, **data)["services"]["web"]
     assert found.get("environment") == expected
-    assert found["env_file"] == ["/srv/stacks/shop/secrets/web.env"]
+    assert found["env_file"] == [{"path": "/srv/stacks/shop/secrets/web.env", "required": False}]
     release = released(text, **data)
     assert release.secret_env == {"web": f'{variable}="a\'b\\"c\\$d\\ne"\n'}
     assert release.manifest["services"]["web"]["secret_env"] == [variable]
@@ -368,6 +368,7 @@ def test_the_manifest_says_what_the_agent_reads(released: Made) -> None:
     found = released(WEB + "    volumes: ['named:/n']\nvolumes: {named: }\n").manifest
     assert sorted(found) == [
         "data_folders",
+        "file",
         "format",
         "networks",
         "release",

@@ -104,6 +104,28 @@ def test_every_complaint_is_told_and_nothing_changes(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def judged(tmp_path, word):
+    new = f"{tmp_path}/id"
+    judge = ["sh", "-c", 'cat "$0/a" "$0/in/b"; grep -q yes "$0/a"', "%s"]
+    return options(
+        folders=[{"path": new, "whole": True, "validate": judge}, {"path": f"{new}/in", "whole": True}],
+        files=[{"path": f"{new}/a", "content": word}, {"path": f"{new}/in/b", "content": " and b"}],
+        secrets=[{"path": f"{tmp_path}/secret", "content": CANARY}],
+    )
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_missing_folder_is_judged_as_a_whole_before_any_secret_lands(tmp_path, dry):
+    with pytest.raises(HostError, match="/id: sh refuses it: no and b"):
+        bring_tree(judged(tmp_path, "no"), dry)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_there_was_judged(tmp_path):
+    bring_tree(judged(tmp_path, "yes"), dry=False)
+    assert bring_tree(judged(tmp_path, "yes"), dry=True) == []
+
+
 def test_a_checker_reads_a_private_file_of_the_real_name(tmp_path):
     seen = tmp_path / "seen"
     look = ["sh", "-c", f'basename "$0" >{seen}; stat -c %a "$0" "$(dirname "$0")" >>{seen}', "%s"]

@@ -1,17 +1,15 @@
 # GPL-3.0-or-later
-"""What the controller told on standard input becomes `wanted`, unless Compose rejects any of it."""
+"""What the controller told on standard input becomes `wanted`; each release is looked at first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
-from drover import compose, disk
-from drover.host import Host
+from drover import disk
 from drover.layout import PROXY, Layout, link
-from drover.plan import CREATING, Plan
 from drover.release import Manifest, Wishes, load, names
-from drover.run import NOT_FOUND, DroverError
+from drover.run import DroverError
 
 
 def merged(layout: Layout, wishes: Wishes, told: Mapping[str, Manifest], check: bool) -> Wishes:
@@ -26,36 +24,6 @@ def merged(layout: Layout, wishes: Wishes, told: Mapping[str, Manifest], check: 
         except DroverError as failure:
             found.problems[name] = str(failure)
     return found
-
-
-def rejections(host: Host, plans: Iterable[Plan], check: bool) -> dict[str, str]:
-    """Why Compose does not accept a release, by stack; looked at before anything is touched."""
-    fresh = [each.wish for each in plans if not each.wish.absent and each.has(*CREATING)]
-    if check:
-        fresh = [wish for wish in fresh if _is_here(host.layout, wish)]
-    if not fresh:
-        return {}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(4) as pool:
-        texts = pool.map(lambda wish: _rejection(host, wish, check), fresh)
-    return {wish.stack: text for wish, text in zip(fresh, texts, strict=True) if text}
-
-
-def _is_here(layout: Layout, wish: Manifest) -> bool:
-    """Whether all that Compose reads is here already; a dry run of the tree has not written it."""
-    secrets = layout.secrets(wish.stack)
-    return (layout.release(wish.stack, wish.release) / "compose.yaml").is_file() and all(
-        (secrets / f"{name}.env").is_file() for name, service in wish.services.items() if service.secret_env
-    )
-
-
-def _rejection(host: Host, wish: Manifest, check: bool) -> str:
-    folder = host.layout.release(wish.stack, wish.release)
-    done = host.run(compose.check(folder, wish.stack))
-    if not done.code or (check and done.code == NOT_FOUND):
-        return ""
-    return f"Compose rejects {folder}/compose.yaml: {done.words}"
 
 
 def want(layout: Layout, wish: Manifest) -> None:

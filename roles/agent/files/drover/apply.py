@@ -18,8 +18,6 @@ from drover.release import Manifest, Wishes
 from drover.run import DroverError, NotInstalledError
 from drover.trouble import TROUBLE, StackError
 
-BOOT = "boot"  # one rejected release keeps no other stack down
-
 
 class Options(NamedTuple):
     """What was asked for."""
@@ -70,21 +68,14 @@ def apply(
     containers = _observed(host, options)
     plans, odd = plan_all(host, chosen.values(), containers, options.touched)
     problems |= odd
-    rejected = accept.rejections(host, plans.values(), options.check)
-    stopped = set(plans) if rejected and options.action != BOOT else set(rejected)
-    plans = {
-        name: each._replace(steps=(), waits=()) if name in stopped else each for name, each in plans.items()
-    }
     failed: dict[str, str] = {}
     if not options.check:
-        for name, text in (problems | rejected).items():
+        for name, text in problems.items():
             record.refuse(host, chosen.get(name) or told.get(name) or Manifest(name), text, options.action)
-        going = {name: each for name, each in plans.items() if name not in stopped}
-        failed = _carry_out(host, going, wishes, containers, options, told)
+        failed = _carry_out(host, plans, wishes, containers, options, told)
     errors = [
         *(f"{name}: {text}" for name, text in problems.items()),
         *(f"{name}: there is no such stack on this host" for name in sorted(unknown)),
-        *(f"{name}: {text}" for name, text in rejected.items()),
         *failed.values(),
     ]
     if errors:

@@ -86,20 +86,29 @@ def prepare(host: Host, plan: Plan, here: Images, uids: dict[str, int]) -> Ready
     """Everything before the first start."""
     wish, began = plan.wish, time.time()
     creating = plan.has(*CREATING)
-    missing = [found for name in sorted(_images(plan)) if isinstance(found := here[name], DroverError)]
-    if missing:
-        raise missing[0]
+    _require(host, plan, here)
     users = _own(host, plan, here, uids) if creating or plan.has(OWN, RESTART) else {}
     for folder in wish.data_folders:
         (host.layout.stack(wish.stack) / "data" / folder).mkdir(parents=True, exist_ok=True)
     _tidy(host, plan)
     if creating:
         host.say(f"{wish.stack}: create")
-        compose.do(host.run, compose.create(host.layout.release(wish.stack, wish.release), wish.stack))
+        compose.do(host.run, compose.create(host.layout.release(wish.stack, wish.release), wish))
     again = plan.services(RUN)
     if creating or plan.has(RESTART):
         again |= _refresh(host, plan, began)
     return Ready(plan, began, again, users, time.monotonic() + settle.DEADLINE)
+
+
+def _require(host: Host, plan: Plan, here: Images) -> None:
+    """All that the new containers need is here, or nothing is touched."""
+    for name in sorted(_images(plan)):
+        if isinstance(found := here[name], DroverError):
+            raise found
+    if plan.has(*CREATING):
+        gone = secrets.missing(host.layout.secrets(plan.wish.stack), plan.wish.services)
+        if gone:
+            raise DroverError(f"{gone} is missing; run the playbook, which puts it there")
 
 
 def _own(host: Host, plan: Plan, here: Images, uids: dict[str, int]) -> dict[str, int]:
@@ -146,7 +155,7 @@ def _refresh(host: Host, plan: Plan, began: float) -> frozenset[str]:
     }
     if forced & set(wish.services):
         release = host.layout.release(wish.stack, wish.release)
-        compose.do(host.run, compose.create(release, wish.stack, forced & set(wish.services)))
+        compose.do(host.run, compose.create(release, wish, forced & set(wish.services)))
     old = [
         each
         for each in found

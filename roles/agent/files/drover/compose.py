@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from drover.release import Manifest
 from drover.run import DroverError, Runner
 
 LIMIT = 300.0  # seconds for one command; a stop of old containers takes its grace period
 
 
-def base(release: Path, stack: str) -> list[str]:
+def base(release: Path, wish: Manifest) -> list[str]:
     """The project as this release describes it."""
     return [
         "docker",
@@ -20,22 +21,17 @@ def base(release: Path, stack: str) -> list[str]:
         "--project-directory",
         str(release),
         "--project-name",
-        stack,
+        wish.stack,
         "--env-file",
         str(release / ".env"),
         "--file",
-        str(release / "compose.yaml"),
+        str(release / wish.file),
         "--file",
         str(release / "platform.yaml"),
     ]
 
 
-def check(release: Path, stack: str) -> list[str]:
-    """Fails, with Compose's words, if Compose rejects the release."""
-    return [*base(release, stack), "config", "--quiet"]
-
-
-def create(release: Path, stack: str, forced: Iterable[str] = ()) -> list[str]:
+def create(release: Path, wish: Manifest, forced: Iterable[str] = ()) -> list[str]:
     """Bring containers, networks and volumes to the release's configuration without starting anything.
 
     `up` would do the same and then run every finished one-shot again; starting is ours (health.py). The whole
@@ -43,7 +39,7 @@ def create(release: Path, stack: str, forced: Iterable[str] = ()) -> list[str]:
     """
     services = sorted(forced)
     return [
-        *base(release, stack),
+        *base(release, wish),
         "--progress=quiet",
         "create",
         "--no-build",

@@ -11,18 +11,16 @@ from drover.docker import last_words
 from drover.host import Host, who
 from drover.plan import Plan
 from drover.release import Manifest
-from drover.state import REJECTED, Row
+from drover.state import Row
 from drover.trouble import StackError
 
 
 def refuse(host: Host, wish: Manifest, text: str, action: str) -> None:
     """A release that was not begun."""
-    record(host, Plan(wish), StackError(text), action, 0.0, REJECTED)
+    record(host, Plan(wish), StackError(text), action, 0.0)
 
 
-def record(
-    host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float, result: str = "failed"
-) -> str:
+def record(host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float) -> str:
     """Write history, and report a failure as one event; returns the failure's text."""
     text = _text(host, done.wish, trouble) if trouble else ""
     wish = done.wish
@@ -35,7 +33,7 @@ def record(
             stack=wish.stack,
             release=wish.release,
             version=wish.version,
-            result=result if text else "ok",
+            result="failed" if text else "ok",
             seconds=round(seconds, 1),
             detail=detail,
         )

@@ -62,6 +62,7 @@ class Manifest(NamedTuple):
     stack: str
     release: str = ""
     version: str = ""
+    file: str = ""  # the stack's own Compose file in the release
     services: Mapping[str, Service] = {}
     routes: tuple[Route, ...] = ()
     data_folders: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ def read(raw: object) -> Manifest:
         stack=stack,
         release=_text(raw, "release", RELEASE, where),
         version=str(raw.get("version") or ""),
+        file=_text(raw, "file", FILE, where),
         services=services,
         routes=tuple(_route(f"{where}: routes", each, services) for each in _get(raw, "routes", list, where)),
         data_folders=tuple(_folder(each, where) for each in raw.get("data_folders") or ()),

@@ -58,6 +58,16 @@ def settle_time(path: Path, now: float | None = None) -> None:
 # Retired ones
 
 
+def missing(folder: Path, services: Mapping[str, Service]) -> Path | None:
+    """The first file that a service reads and that is not here: Compose starts containers without it."""
+    for name, service in services.items():
+        files = [folder / name / file for file in sorted(service.secrets)]
+        for path in [*files, folder / f"{name}.env"] if service.secret_env else files:
+            if not path.is_file():
+                return path
+    return None
+
+
 def prune(folder: Path, services: Mapping[str, Service]) -> None:
     """Remove what no service lists; links are removed, never followed."""
     import shutil  # only here: it costs every other run more than its share

@@ -100,7 +100,8 @@ def _start(host: Host, ready: Ready, each: Container, mended: set[str]) -> None:
         return
     if "network" in done.err and "not found" in done.err and each.name not in mended:
         mended.add(each.name)
-        release = host.layout.release(each.stack, ready.plan.wish.release)
-        compose.do(host.run, compose.create(release, each.stack, [each.service]))
+        wish = ready.plan.wish
+        release = host.layout.release(wish.stack, wish.release)
+        compose.do(host.run, compose.create(release, wish, [each.service]))
         return
     raise StackError(f"Docker could not start it: {done.words}", each.service)

@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 VERSION = 1
 HISTORY_ROWS = 5000
-REJECTED = "rejected"
 SCHEMA = """
 CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
   stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL,
@@ -50,7 +49,7 @@ class Row(NamedTuple):
     stack: str
     release: str
     version: str
-    result: str  # ok | failed | rejected: before anything was touched
+    result: str  # ok | failed
     seconds: float
     detail: str
 

@@ -15,7 +15,7 @@ from drover.host import Host, about
 from drover.layout import link
 from drover.plan import OWN, RECORD, Plan
 from drover.run import DroverError
-from drover.state import REJECTED, Row
+from drover.state import Row
 
 FINE, STARTING, WRONG = "fine", "starting", "wrong"
 HARMLESS = {OWN, RECORD}
@@ -42,7 +42,7 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
     plans, odd = plan_all(host, stacks.values(), containers)
     last = host.state.last()
     lines = [_line(host, plans[name], of_stack(containers, name), last.get(name)) for name in sorted(plans)]
-    problems = {**_never_accepted(host, wishes, last), **wishes.problems, **odd}
+    problems = {**wishes.problems, **odd}
     lines += [
         Line(name, "", "", WRONG, 0.0, {}, [text], [])
         for name, text in sorted(problems.items())
@@ -91,21 +91,9 @@ def _behind(host: Host, plan: Plan, last: Row | None) -> list[str]:
         why = f": {reason}" if last and reason and last.release == wanted else ""
         text = f"release {wanted} is wanted and not reached{why}"
         found.append(text if wanted else "it shall go and is still here")
-    if last and last.result == REJECTED and last.release not in ("", wanted, current):
-        found.append(f"release {last.release} was rejected: {reason}")
+    if last and last.result != "ok" and last.release not in ("", wanted, current):
+        found.append(f"release {last.release} could not be read: {reason}")
     return found
-
-
-def _never_accepted(host: Host, wishes: release.Wishes, last: Mapping[str, Row]) -> dict[str, str]:
-    """Stacks of which no release was ever wanted, since the first was rejected."""
-    return {
-        name: f"release {row.release} was rejected: {row.detail.partition(chr(10))[0]}"
-        for name, row in last.items()
-        if row.result == REJECTED
-        and row.release
-        and name not in wishes.stacks
-        and host.layout.stack(name).is_dir()
-    }
 
 
 def _services(wish: release.Manifest, own: Sequence[Container]) -> dict[str, dict[str, Any]]:
