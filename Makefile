@@ -26,8 +26,9 @@ demo: venv  ## Converge a fresh host in a container and show what it serves
 clean:  ## Remove everything that demo and test made
 	@testhost/testhost clean
 	@testhost/engine stop
+	@testhost/packages remove
 	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible inventories/*/.secrets molecule/*/inventory/.secrets
-	@echo "Removed hosts, images, virtual environments and caches. Debian packages that were installed stay (docker.io, mmdebstrap)."
+	@echo "Removed hosts, images, packages, virtual environments and caches."
 
 test: venv  ## Lint, unit and property tests, molecule scenarios
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit unit-oldest images

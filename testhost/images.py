@@ -91,8 +91,7 @@ def registry_answers() -> bool:
 def make_base() -> None:
     if not shutil.which(BOOTSTRAP[0]):
         with step(f"{BOOTSTRAP[0]}, from Debian's packages"):
-            watched("apt-update", ["apt-get", "-q", "update"])
-            watched("apt-install", ["apt-get", "-q", "-y", "install", BOOTSTRAP[0]])
+            watched("packages", [str(Path(__file__).with_name("packages")), "install", BOOTSTRAP[0]])
     with step(f"{BASE} (stand-in)"):
         target = CACHE / "base.tar"
         target.unlink(missing_ok=True)
