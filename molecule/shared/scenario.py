@@ -28,9 +28,11 @@ class Run:
 
     @property
     def changed(self) -> int:
-        """The number of changed tasks by the recap; -1 where there is no recap."""
+        """The number of changed tasks by the recap, of a run that succeeded."""
+        assert self.status == 0, self.output
         found = re.search(r"changed=(\d+)", self.output)
-        return int(found[1]) if found else -1
+        assert found, self.output
+        return int(found[1])
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,11 +44,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         placed = self._module(
             "tree", {**arguments, "folders": arguments["folders"] + self._more_folders()}, task_vars
         )
-        if placed.get("failed") or placed.get("unreachable"):
-            return {**placed, "msg": _at_home(str(placed.get("msg", "")), model, releases)}
+        if placed.get("failed"):
+            raise AnsibleActionFail(_at_home(str(placed.get("msg", "")), model, releases))
+        if placed.get("unreachable"):
+            return placed
         wish = {
             "manifests": placement.manifests(releases, model.absent),
             "touched": self._touched(arguments, placed),
+            "all": self._task.args.get("what") != "proxy",
+            "who": getpass.getuser(),
         }
         return _merged(placed, self._module("apply", wish, task_vars))
 

@@ -10,7 +10,7 @@ import pwd
 import re
 from typing import Any
 
-from .disk import HostError
+from .errors import HostError
 from .tree import File, Folder, Link, Tree
 
 _NOT_THERE_YET = -1

@@ -7,11 +7,14 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .tree import Change, File, Folder
 
 _SECONDS = 60
+_AT_ONCE = 4
+_KEPT = ("PATH", "HOME")  # a stray VERSION of a login shell must not count for what is judged
 
 
 def complaints(changes: Sequence[Change], missing_is_fine: bool = False) -> list[str]:
@@ -25,11 +28,10 @@ def complaints(changes: Sequence[Change], missing_is_fine: bool = False) -> list
         return []
     files = [item for item in items if isinstance(item, File) and not item.secret]
     with tempfile.TemporaryDirectory(prefix="drover-") as private:
-        answers = [
-            _ask(item, _draft(item, files, Path(private, str(index))), missing_is_fine)
-            for index, item in enumerate(checked)
-        ]
-    return [answer for answer in answers if answer]
+        drafts = [_draft(item, files, Path(private, str(index))) for index, item in enumerate(checked)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = pool.map(_ask, checked, drafts, [missing_is_fine] * len(checked))
+            return [answer for answer in answers if answer]
 
 
 def _draft(item: File | Folder, files: Sequence[File], private: Path) -> Path:
@@ -56,7 +58,7 @@ def _ask(item: File | Folder, draft: Path, missing_is_fine: bool) -> str:
             errors="replace",
             timeout=_SECONDS,
             check=False,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env={"LC_ALL": "C.UTF-8", **{name: os.environ[name] for name in _KEPT if name in os.environ}},
         )
     except FileNotFoundError:
         return "" if missing_is_fine else f"{item.path}: its checker {command[0]} is not installed"

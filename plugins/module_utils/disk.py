@@ -14,13 +14,11 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .errors import HostError
+
 LEFT_OVER = ".drover-new"
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 20
-
-
-class HostError(Exception):
-    """What stands in the way, with the path first."""
 
 
 @dataclass(frozen=True)

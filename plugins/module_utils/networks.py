@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .disk import HostError
+from .errors import HostError
 
 Found = Mapping[str, Any]  # an entry of `docker network inspect`
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .disk import HostError
+from .errors import HostError
 from .run import run
 from .units import (
     Step,

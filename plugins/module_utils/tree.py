@@ -1,30 +1,13 @@
 # GPL-3.0-or-later
-"""A tree of folders, files, secrets and links: what is wanted, how the disk differs, and making it so.
-
-`plan` only looks. `carry_out` prepares everything under temporary names and then renames, so a run that is
-killed anywhere leaves each path as it was or as wanted, and the next run ends as an uninterrupted one would.
-"""
+"""A tree of folders, files, secrets and links: what is wanted, and how the disk differs from it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .disk import (
-    Found,
-    HostError,
-    create,
-    give,
-    is_left_over,
-    look,
-    names,
-    opened,
-    parent_and_name,
-    read,
-    remove,
-    temporary,
-)
+from .disk import Found, is_left_over, look, names, parent_and_name, read
+from .errors import HostError
 
 _PYTHONS_OWN = "__pycache__"  # written beside modules by whoever runs them
 
@@ -109,7 +92,7 @@ def contradictions(tree: Tree) -> list[str]:
     found += [f"{path}: is too near the root to be removed" for path in tree.absent if path.count("/") < 2]
     leaves = {item.path for item in items if not isinstance(item, Folder)}
     found += [
-        f"{path}: lies in a file or link" for path in listed if any(a in leaves for a in _ancestors(path))
+        f"{path}: lies in a file or link" for path in listed if any(a in leaves for a in ancestors(path))
     ]
     return found
 
@@ -123,7 +106,7 @@ def _odd(path: str) -> bool:
     )
 
 
-def _ancestors(path: str) -> Iterator[str]:
+def ancestors(path: str) -> Iterator[str]:
     parent = parent_and_name(path)[0]
     while parent != "/":
         yield parent
@@ -145,7 +128,7 @@ def plan(tree: Tree, lenient: bool = False) -> list[Change]:
     problems = contradictions(tree)
     if problems:
         raise HostError("; ".join(problems))
-    strict = _strict(tree)
+    strict = strict_folders(tree)
     folders = sorted(tree.folders, key=lambda folder: folder.path.count("/"))
     changes = [*_left_over(tree, strict)]
     changes += [change for folder in folders for change in _of_folder(folder, strict)]
@@ -159,13 +142,13 @@ def plan(tree: Tree, lenient: bool = False) -> list[Change]:
     return changes
 
 
-def _strict(tree: Tree) -> frozenset[str]:
+def strict_folders(tree: Tree) -> frozenset[str]:
     return frozenset(folder.path for folder in tree.folders if not folder.keep)
 
 
 def _left_over(tree: Tree, strict: frozenset[str]) -> Iterator[Change]:
     """Temporary names of a run that died, in every folder where this one could leave some."""
-    items: Iterable[Item] = [*(f for f in tree.folders if _at_once(f)), *tree.files, *tree.links]
+    items: Iterable[Item] = [*(f for f in tree.folders if at_once(f)), *tree.files, *tree.links]
     parents = {parent_and_name(item.path)[0] for item in items} | {f.path for f in tree.folders if f.exact}
     for parent in sorted(parents):
         for name in names(parent, strict):
@@ -174,7 +157,7 @@ def _left_over(tree: Tree, strict: frozenset[str]) -> Iterator[Change]:
                 yield Change("clear", path, found=look(path, strict))
 
 
-def _at_once(folder: Folder) -> bool:
+def at_once(folder: Folder) -> bool:
     """Renamed into place complete: a kept one too, since a next run would not mend its owner and mode."""
     return folder.whole or folder.keep
 
@@ -227,7 +210,7 @@ def _differs(item: Folder | File, found: Found) -> bool:
 def _unwanted(tree: Tree, strict: frozenset[str]) -> list[str]:
     """The absent paths, and what lies unlisted in exact folders."""
     items: list[Item] = [*tree.folders, *tree.files, *tree.links]
-    wanted = {path for item in items for path in (item.path, *_ancestors(item.path))}
+    wanted = {path for item in items for path in (item.path, *ancestors(item.path))}
     inside = [
         f"{folder.path}/{name}"
         for folder in tree.folders
@@ -243,149 +226,3 @@ def _require_parents(changes: Sequence[Change], missing: set[str], strict: froze
         parent = parent_and_name(change.path)[0]
         if change.found is None and parent != "/" and parent not in missing and look(parent, strict) is None:
             raise HostError(f"{change.path}: the folder {parent} is missing; list it too")
-
-
-# --- making it so
-
-
-def carry_out(tree: Tree, changes: Sequence[Change]) -> None:
-    """Prepare, then rename: secrets and files, whole folders, links last, and then the removals."""
-    strict = _strict(tree)
-    building = _whole_roots(changes)
-    strict |= set(building.values())
-    _remove_all([change for change in changes if change.action == "clear"], strict)
-    try:
-        _prepare(changes, building, strict)
-    except BaseException:
-        _undo(changes, building, strict)
-        raise
-    beside = [change for change in changes if not _built(change.path, building)]
-    files = [change for change in beside if isinstance(change.item, File)]
-    _settle(files, strict)
-    _rename([change.path for change in files if change.action == "write"], strict)
-    _rename(list(building), strict)
-    _rename([change.path for change in beside if change.action == "link"], strict)
-    _remove_all([change for change in changes if change.action == "remove"], strict)
-
-
-def _whole_roots(changes: Iterable[Change]) -> dict[str, str]:
-    """Missing whole folders → where each is built. One inside another is only a part of it."""
-    roots: dict[str, str] = {}
-    for change in changes:
-        if change.action == "make" and isinstance(change.item, Folder) and _at_once(change.item):
-            parent, name = parent_and_name(change.path)
-            if not _built(change.path, roots):
-                roots[change.path] = f"{parent.rstrip('/')}/{temporary(name)}"
-    return roots
-
-
-def _built(path: str, building: Iterable[str]) -> bool:
-    return any(root == path or root in _ancestors(path) for root in building)
-
-
-def _where(path: str, building: dict[str, str]) -> str:
-    """Where a path is while its whole folder is being built."""
-    for root in (path, *_ancestors(path)):
-        if root in building:
-            return building[root] + path[len(root) :]
-    return path
-
-
-def _prepare(changes: Sequence[Change], building: dict[str, str], strict: frozenset[str]) -> None:
-    """Folders as wanted; files and links under temporary names, or in place where a folder is being built."""
-    made: list[tuple[Folder, str]] = []
-    for change in changes:
-        where = _where(change.path, building)
-        parent, name = parent_and_name(where)
-        if isinstance(change.item, Folder):
-            with opened(parent, strict) as folder:
-                if change.action == "make":
-                    os.mkdir(name, 0o700, dir_fd=folder)
-            if change.action == "make" and where != change.path:
-                made.append((change.item, where))
-            else:
-                _give_folder(change.item, where, strict)
-        elif change.action in ("write", "link"):
-            with opened(parent, strict) as folder:
-                _stage(change, folder, name if where != change.path else temporary(name))
-    for item, where in reversed(made):
-        _give_folder(item, where, strict)
-
-
-def _give_folder(item: Folder, where: str, strict: frozenset[str]) -> None:
-    with opened(where, strict) as folder:
-        give(folder, item.uid, item.gid, item.mode)
-        os.fsync(folder)
-
-
-def _stage(change: Change, folder: int, name: str) -> None:
-    if isinstance(change.item, Link):
-        os.symlink(change.item.to, name, dir_fd=folder)
-    elif isinstance(change.item, File):
-        descriptor = create(folder, name, change.item.content)
-        try:
-            _own(descriptor, change.item, change.found)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _own(descriptor: int, file: File, found: Found | None) -> None:
-    """A file without a wanted owner keeps the one that it had."""
-    kept = found if found is not None and found.kind == "file" else None
-    uid = file.uid if file.uid is not None or kept is None else kept.uid
-    gid = file.gid if file.gid is not None or kept is None else kept.gid
-    give(descriptor, uid, gid, file.mode)
-
-
-def _settle(files: Sequence[Change], strict: frozenset[str]) -> None:
-    """Owner and mode of files whose content is right: in place, so that a reader's inode stays."""
-    for change in files:
-        if change.action == "give" and isinstance(change.item, File):
-            parent, name = parent_and_name(change.path)
-            with opened(parent, strict) as folder:
-                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            try:
-                give(descriptor, change.item.uid, change.item.gid, change.item.mode)
-            finally:
-                os.close(descriptor)
-
-
-def _rename(paths: Sequence[str], strict: frozenset[str]) -> None:
-    """Temporary names become the real ones, on disk before the next group begins."""
-    for path in paths:
-        parent, name = parent_and_name(path)
-        with opened(parent, strict) as folder:
-            os.rename(temporary(name), name, src_dir_fd=folder, dst_dir_fd=folder)
-    _flush({parent_and_name(path)[0] for path in paths}, strict)
-
-
-def _remove_all(changes: Sequence[Change], strict: frozenset[str]) -> None:
-    for change in changes:
-        parent, name = parent_and_name(change.path)
-        with opened(parent, strict) as folder:
-            remove(folder, name)
-
-
-def _flush(folders: Iterable[str], strict: frozenset[str]) -> None:
-    for path in sorted(folders):
-        with opened(path, strict) as folder:
-            os.fsync(folder)
-
-
-def _undo(changes: Sequence[Change], building: dict[str, str], strict: frozenset[str]) -> None:
-    """After a failure (no space, say) take back what was prepared, as far as that goes."""
-    for change in reversed(changes):
-        path = building.get(change.path)
-        if path is None and not _built(change.path, building) and change.action in ("write", "link"):
-            parent, name = parent_and_name(change.path)
-            path = f"{parent.rstrip('/')}/{temporary(name)}"
-        try:
-            if path is not None:
-                _remove_all([Change("remove", path)], strict)
-            elif change.action == "make" and change.path not in building:
-                parent, name = parent_and_name(change.path)
-                with opened(parent, strict) as folder:
-                    os.rmdir(name, dir_fd=folder)
-        except (OSError, HostError):
-            continue

@@ -21,6 +21,14 @@ options:
     type: list
     elements: dict
     default: []
+  all:
+    description: Whether these are all the stacks of the host but the proxy; others that run are then told.
+    type: bool
+    default: false
+  who:
+    description: Whom the host's history shall name.
+    type: str
+    default: ""
   touched:
     description: In check mode, paths of secret files that would be written.
     type: list
@@ -68,14 +76,18 @@ def arguments() -> dict[str, Any]:
     return {
         "manifests": {"type": "list", "elements": "dict", "default": []},
         "touched": {"type": "list", "elements": "path", "default": []},
+        "all": {"type": "bool", "default": False},
+        "who": {"type": "str", "default": ""},
     }
 
 
-def command(agent: str, manifests: list[dict[str, Any]], touched: list[str], check: bool) -> list[str]:
+def command(agent: str, params: dict[str, Any], check: bool) -> list[str]:
     """The agent's command line. Only these stacks are applied: a broken neighbour blocks none of them."""
-    stacks = [each["stack"] for each in manifests]
-    dry = ["--check", *(f"--touched={path}" for path in touched)] if check else []
-    return [agent, "apply", "--json", "--manifests=-", *(f"--stack={name}" for name in stacks), *dry]
+    stacks = [f"--stack={each['stack']}" for each in params["manifests"]]
+    whole = ["--all"] if params["all"] else []
+    who = [f"--who={params['who']}"] if params["who"] else []
+    dry = ["--check", *(f"--touched={path}" for path in params["touched"])] if check else []
+    return [agent, "apply", "--json", "--manifests=-", *whole, *who, *stacks, *dry]
 
 
 def without_agent(manifests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -108,12 +120,12 @@ def warnings(found: dict[str, Any]) -> list[str]:
 def main() -> None:
     module = AnsibleModule(arguments(), supports_check_mode=True)
     manifests = module.params["manifests"]
-    if not manifests:
+    if not manifests and not module.params["all"]:
         module.exit_json(changed=False, stacks={}, errors=[])
     agent = module.get_bin_path("drover", opt_dirs=["/usr/local/bin"])
     if agent is None and module.check_mode:
         module.exit_json(**without_agent(manifests))
-    todo = command(agent or AGENT, manifests, module.params["touched"], module.check_mode)
+    todo = command(agent or AGENT, module.params, module.check_mode)
     code, out, error = module.run_command(todo, data=json.dumps(manifests))
     found = answer(code, out, error)
     for warning in warnings(found):

@@ -47,7 +47,7 @@ steps:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.disk import HostError
+from ..module_utils.errors import HostError
 from ..module_utils.networks import Network, inspect_command, parse_inspected, steps
 from ..module_utils.run import Answer, run
 

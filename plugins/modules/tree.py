@@ -131,9 +131,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.arguments import arguments, tree_of
 from ..module_utils.checkers import complaints
-from ..module_utils.disk import HostError
-from ..module_utils.report import differences
-from ..module_utils.tree import Change, carry_out, plan
+from ..module_utils.diff import differences
+from ..module_utils.errors import HostError
+from ..module_utils.put import carry_out
+from ..module_utils.tree import Change, plan
 
 _LOCK = "/run/drover-tree.lock"
 _LOCK_SECONDS = 60

@@ -62,7 +62,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.disk import HostError
+from ..module_utils.errors import HostError
 from ..module_utils.systemd import bring_units, wanted_units
 
 UNIT: dict[str, Any] = {

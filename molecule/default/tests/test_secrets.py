@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from shared.scenario import Scenario, stack, started
+import yaml
+from shared.scenario import Scenario, Stacks, stack, started
 from testinfra.host import Host
 
 CANARIES = [f"canary{n:02d}x7Qw{n * 7919:06d}" for n in range(20)]
@@ -17,15 +17,42 @@ def forms(canary: str) -> list[str]:
     return [canary, base64.b64encode(canary.encode()).decode().rstrip("=")[:-1]]
 
 
-def seed(stacks: list[dict[str, Any]]) -> None:
-    """Twenty canaries as file secrets of the one-image stack, which gets every secret."""
+IN_ENVIRONMENT = CANARIES[18]  # its stack asked for it; only `docker inspect` shows it
+IN_LINES = CANARIES[19]
+PRINTS_ITS_SECRET = """
+services:
+  tattler:
+    image: drover/demo-notes:1.0.0
+    entrypoint: [sh, -c, "cat /run/secrets/told; exit 3"]
+    secrets: [told]
+secrets:
+  told: {file: ./told}
+"""
+
+
+def seed(stacks: Stacks) -> None:
+    """Canaries as files of the one-image stack, which gets every secret; one also as a variable."""
     notes = stack(stacks, "notes")
-    notes["secrets"] = {f"canary_{n}": canary for n, canary in enumerate(CANARIES)}
+    notes["secrets"] = {f"canary_{n}": canary for n, canary in enumerate(CANARIES[1:19], start=1)}
+    notes["secrets"]["key"] = f"-----BEGIN-----\n{IN_LINES}\n-----END-----\n"
+    notes["env"] = {"TOKEN": {"secret": "canary_18"}}
 
 
-def break_it(stacks: list[dict[str, Any]]) -> None:
+def seed_channel(folder: Path) -> Path:
+    """A channel of alerts with a canary as its password; nothing listens there."""
+    platform = {"drover_platform": {"alerts": {"channels": [f"json://anna:{CANARIES[0]}@127.0.0.1:9/"]}}}
+    (folder / "group_vars" / "all" / "zz.yml").write_text(yaml.safe_dump(platform))
+    return folder
+
+
+def break_it(stacks: Stacks) -> None:
     seed(stacks)
     stack(stacks, "notes")["version"] = "9.9.9"  # no such image
+
+
+def tattle(stacks: Stacks) -> None:
+    reason = {"tattler": {"no_health_check": "it ends"}}
+    stacks.append({"name": "tattle", "compose": "tattle", "secrets": {"told": CANARIES[3]}, "allow": reason})
 
 
 def watch(host: Host, look: str) -> None:
@@ -44,21 +71,30 @@ def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[...
     since = host.check_output("date +%s")
     watch(host, "cat /proc/[0-9]*/cmdline | tr '\\\\0' ' ' | grep -ao 'canary[0-9][^ ]*'")
     host.check_output("sh -c 'sleep 1; : canary99'")
-    seeded = client(seed)
+    seeded = seed_channel(client(seed))
     outputs = [
         scenario.site("--check", "--diff", "-vvvv", inventory=seeded).output,
-        scenario.site("--tags", "stacks", "--diff", "-vvvv", inventory=seeded).output,
+        scenario.converge("--diff", "-vvvv", inventory=seeded).output,
+        host.check_output(
+            "drover report --key canary --severity info --title test; drover send 2>&1 || true"
+        ),
         scenario.site("--tags", "stacks", "--check", "--diff", "-vvvv", inventory=seeded).output,
     ]
     assert host.check_output("docker exec notes-app-1 cat /run/secrets/canary_7") == CANARIES[7]
     broken = client(break_it)
     failed = scenario.site("--tags", "stacks", "--diff", "-vvvv", inventory=broken)
     assert failed.status != 0
+    telling = client(tattle)
+    (telling / "compose" / "tattle").mkdir(parents=True)
+    (telling / "compose" / "tattle" / "compose.yaml").write_text(PRINTS_ITS_SECRET)
+    told = scenario.site("--tags", "stacks", "-vvvv", inventory=telling)
+    assert told.status != 0 and "tattle/tattler" in told.output, told.output
+    gone = client(lambda stacks: stacks.append({"name": "tattle", "state": "absent"}))
     wrong = client(lambda stacks: stack(stacks, "notes").update(secrets=CANARIES))
     refused = scenario.site("-vvvv", inventory=wrong)
     assert refused.status != 0
     looks = {
-        "output": "\n".join([*outputs, failed.output, refused.output]),
+        "output": "\n".join([*outputs, failed.output, told.output, refused.output]),
         "journal": host.check_output(f"journalctl --since @{since} -o cat --no-pager"),
         "docker inspect": host.check_output("docker inspect $(docker ps -aq)"),
         "process list": watched(host),
@@ -71,8 +107,10 @@ def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[...
     }
     assert "canary99" in looks["process list"], "the watch itself must see"
     for place, text in looks.items():
-        hits = [canary for canary in CANARIES for form in forms(canary) if form in text]
+        shown = {IN_ENVIRONMENT} if place == "docker inspect" else set()
+        hits = [each for each in CANARIES for form in forms(each) if form in text and each not in shown]
         assert not hits, f"{place} shows {hits[:3]}"
+    scenario.converge("--tags", "stacks", inventory=gone)
 
 
 def test_secret_files_belong_to_their_reader(host: Host) -> None:
@@ -87,10 +125,12 @@ def test_secret_files_belong_to_their_reader(host: Host) -> None:
 
 
 def test_mode_is_never_wider(scenario: Scenario, host: Host, client: Callable[..., Path]) -> None:
-    """Watch the folder while secrets are written anew: nothing in it is ever open to others."""
+    """Watch the folder while secrets are written anew: nothing is ever open to others but our own probe."""
+    probe = "/srv/stacks/notes/secrets/probe"
     watch(host, "find /srv/stacks/notes -path '*secrets*' -perm /077")
+    host.check_output(f"touch {probe} && chmod 0644 {probe} && sleep 0.5 && rm {probe}")
     scenario.converge("--tags", "stacks", inventory=client(seed))
-    assert watched(host) == ""
+    assert set(watched(host).split()) == {probe}
 
 
 def test_secrets_are_files_by_default(host: Host) -> None:

@@ -25,9 +25,13 @@ def test_a_row_and_a_session_survive_a_restart_of_everything(scenario: Scenario,
     name = "api.shop.demo.example"
     status, _ = fetch(host, name, "/items", """-d '{"name": "kept"}'""")
     assert status in (200, 201)
+    cookie = "-b session=kept"
+    count = json.loads(fetch(host, name, "/session", cookie)[1])["count"]
+    host.check_output("docker exec shop-cache-1 valkey-cli save")
     scenario.testhost("power-cut", scenario.name)
     host.run_expect([0], "timeout 90 sh -c 'until drover status >/dev/null; do sleep 1; done'")
     assert "kept" in fetch(host, name, "/items")[1]
+    assert json.loads(fetch(host, name, "/session", cookie)[1])["count"] == count + 1
 
 
 def test_two_stacks_share_one_proxy(host: Host) -> None:

@@ -68,6 +68,16 @@ def test_option_that_never_took_effect_is_healed(scenario: Scenario, host: Host)
     assert again.changed == 0, again.output
 
 
+def test_four_changes_in_a_minute_never_hit_the_start_limit(scenario: Scenario, host: Host) -> None:
+    """The unit allows three starts a minute; a converge is not stopped by those before it."""
+    before = starts(host)
+    for size in ("11m", "12m", "13m", "14m"):
+        scenario.converge("--tags", "docker", "-e", f"docker_log_max_size={size}")
+    scenario.converge("--tags", "docker")
+    assert starts(host) == before + 5
+    assert "start-limit-hit" not in host.check_output("journalctl -b --no-pager")
+
+
 def test_containers_keep_running_through_restart_and_kill(host: Host) -> None:
     before = started(host)
     host.check_output("systemctl restart docker")

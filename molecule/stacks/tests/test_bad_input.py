@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from shared.scenario import Scenario, stack, started
 from testinfra.host import Host
 
@@ -35,7 +36,14 @@ WRONG: dict[str, tuple[Callable[[Stacks], Any], list[str]]] = {
     ),
     "port clash with the proxy": (
         lambda s: stack(s, "people").update(publish=[{"service": "web", "port": 8080, "host_port": 80}]),
-        ["80", "proxy"],
+        ["people", "host_port", "the proxy"],
+    ),
+    "port clash of two stacks": (
+        lambda s: [
+            stack(s, name).update(publish=[{"service": "web", "port": 8080, "host_port": 8090}])
+            for name in ("jobs", "people")
+        ],
+        ["people", "jobs", "8090"],
     ),
     "no such service": (
         lambda s: stack(s, "jobs")["routes"].append({"host": "x.test.example", "service": "wbe", "port": 80}),
@@ -105,6 +113,39 @@ def test_stack_file_that_compose_rejects(scenario: Scenario, host: Host, changed
         assert run.status != 0 and "compose/jobs: docker refuses it" in run.output, run.output
         assert "lots" in run.output and "releases/" not in run.output, run.output
         assert state(host) == before
+
+
+def test_latest_with_a_reason(scenario: Scenario, changed_copy: Client) -> None:
+    def latest(stacks: Stacks) -> None:
+        stack(stacks, "alpha").update(
+            version="latest", allow={"app": {"latest": "the vendor tags nothing else"}}
+        )
+
+    scenario.converge("--tags", "stacks", "--check", inventory=changed_copy(latest))
+
+
+BOMB = {"a0": ["x"] * 10} | {f"a{n}": [f"{{{{ a{n - 1} }}}}"] * 10 for n in range(1, 8)}
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"drover_platform": {"client": "demo", "alert": {}}}, ["drover_platform", "alert", "alerts"]),
+        ({"drover_platform": {"alerts": {"channels": ["json://changeme"]}}}, ["channels", "placeholder"]),
+        ({**BOMB, "drover_stacks": [{"name": "{{ a7 }}"}]}, ["drover_stacks", "more than"]),
+    ],
+)
+def test_wrong_variables(
+    variables: dict[str, Any], words: list[str], scenario: Scenario, host: Host, changed_copy: Client
+) -> None:
+    folder = changed_copy(lambda stacks: None)
+    (folder / "group_vars" / "all" / "zz.yml").write_text(yaml.safe_dump(variables))
+    before = state(host)
+    run = scenario.site(inventory=folder)
+    assert run.status != 0
+    for word in words:
+        assert word in run.output, run.output
+    assert state(host) == before
 
 
 def test_yaml_bomb(scenario: Scenario, host: Host, changed_copy: Client) -> None:

@@ -13,9 +13,17 @@ def serves(host: Host) -> bool:
 
 
 def test_power_cut(scenario: Scenario, host: Host) -> None:
+    """What somebody stopped by hand stays down for Docker; the boot starts it all the same."""
+    host.check_output("docker stop alpha-app-1")
     scenario.testhost("power-cut", scenario.name)
     assert eventually(lambda: serves(host), 90)
     assert scenario.site("--tags", "stacks").changed == 0
+
+
+def test_reboot(scenario: Scenario, host: Host) -> None:
+    host.check_output("docker stop beta-app-1")
+    scenario.testhost("reboot", scenario.name)
+    assert eventually(lambda: serves(host), 90)
 
 
 def test_power_cut_in_a_one_shot(scenario: Scenario, host: Host) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.scenario import Scenario, containers, fetch, stack, started
+from shared.scenario import ROOT, Scenario, Stacks, containers, fetch, stack, started
 from testinfra.host import Host
 
 Client = Callable[..., Path]
+STATUS = ROOT / "playbooks" / "status.yml"
 
 
 def changed(before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]) -> set[str]:
@@ -23,6 +24,14 @@ def test_one_of_five_changed_version_environment(scenario: Scenario, host: Host,
     assert run.status == 0, run.output
     assert changed(before, started(host)) == {"beta-app-1"}
     assert "GREETING=good morning" in containers(host, "beta")["beta-app-1"]["Config"]["Env"]
+
+
+def test_changed_environment_restarts_its_reader_only(scenario: Scenario, host: Host, client: Client) -> None:
+    before = started(host)
+    folder = client(lambda stacks: stack(stacks, "sealed")["env"].update(GREETING="good night"))
+    scenario.converge("--tags", "stacks", inventory=folder)
+    assert changed(before, started(host)) == {"sealed-bystander-1"}
+    assert host.check_output("docker exec sealed-bystander-1 printenv GREETING") == "good night"
 
 
 def test_mounted_file_restarts_its_reader_only(scenario: Scenario, host: Host, client: Client) -> None:
@@ -92,11 +101,35 @@ def test_hand_made_drift_is_put_right(scenario: Scenario, host: Host) -> None:
         "docker stop alpha-app-1 && docker rm -f beta-app-1"
         " && docker network disconnect alpha_public proxy-traefik-1"
     )
+    told = scenario.site(playbook=STATUS)
+    assert told.status != 0 and "alpha" in told.output and "beta-app" in told.output, told.output
     scenario.converge("--tags", "stacks")
     for name in ("alpha", "beta"):
         assert fetch(host, f"{name}.test.example", "/up")[0] == 200
     again = scenario.site("--tags", "stacks")
     assert again.changed == 0, again.output
+    fine = scenario.site(playbook=STATUS)
+    assert fine.changed == 0 and "http://alpha.test.example/" in fine.output, fine.output
+
+
+def test_stack_that_left_the_inventory_is_told(scenario: Scenario, host: Host, changed_copy: Client) -> None:
+    """It runs on; nothing else may take its address; an inventory without the variable is refused."""
+    before = started(host)
+    left = changed_copy(lambda stacks: stacks.clear())
+    run = scenario.site("--tags", "stacks", inventory=left)
+    assert run.changed == 0 and "{name: jobs, state: absent}" in run.output, run.output
+
+    def take(stacks: Stacks) -> None:
+        stacks[:] = [stack(stacks, "alpha")]
+        stacks[0]["host"] = "beta.test.example"
+
+    taken = scenario.site("--tags", "stacks", inventory=changed_copy(take))
+    assert taken.status != 0 and "beta.test.example" in taken.output, taken.output
+    variables = left / "group_vars" / "all" / "stacks.yml"
+    variables.write_text("drover_stack: []\n")
+    missing = scenario.site("--tags", "stacks", inventory=left)
+    assert missing.status != 0 and "drover_stacks is missing" in missing.output, missing.output
+    assert started(host) == before
 
 
 def test_plain_compose_up_changes_nothing(host: Host) -> None:

@@ -7,13 +7,22 @@ from ansible_collections.drover.platform.plugins.modules.apply import answer, co
 SHOP = {"stack": "shop", "release": "1f2e"}
 
 
+def params(manifests, touched=(), whole=False, who=""):
+    return {"manifests": manifests, "touched": touched, "all": whole, "who": who}
+
+
+def test_no_stack_at_all_is_told_too():
+    words = command("drover", params([], whole=True, who="anna"), check=False)
+    assert words == ["drover", "apply", "--json", "--manifests=-", "--all", "--who=anna"]
+
+
 def test_only_the_stacks_of_this_task_are_applied():
-    words = command("drover", [SHOP, {"stack": "old", "state": "absent"}], [], check=False)
+    words = command("drover", params([SHOP, {"stack": "old", "state": "absent"}]), check=False)
     assert words == ["drover", "apply", "--json", "--manifests=-", "--stack=shop", "--stack=old"]
 
 
 def test_check_mode_says_which_secrets_would_be_new():
-    words = command("drover", [SHOP], ["/srv/stacks/shop/secrets/web/key"], check=True)
+    words = command("drover", params([SHOP], touched=["/srv/stacks/shop/secrets/web/key"]), check=True)
     assert words[-2:] == ["--check", "--touched=/srv/stacks/shop/secrets/web/key"]
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from ansible_collections.drover.platform.plugins.module_utils.disk import HostError
+from ansible_collections.drover.platform.plugins.module_utils.errors import HostError
 from ansible_collections.drover.platform.plugins.module_utils.networks import (
     Network,
     create_command,

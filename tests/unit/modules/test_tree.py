@@ -5,14 +5,14 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.drover.platform.plugins.module_utils import disk, tree
-from ansible_collections.drover.platform.plugins.module_utils.disk import HostError
+from ansible_collections.drover.platform.plugins.module_utils import disk, put
+from ansible_collections.drover.platform.plugins.module_utils.errors import HostError
+from ansible_collections.drover.platform.plugins.module_utils.put import carry_out
 from ansible_collections.drover.platform.plugins.module_utils.tree import (
     File,
     Folder,
     Link,
     Tree,
-    carry_out,
     plan,
 )
 from hypothesis import HealthCheck, given, settings
@@ -225,7 +225,7 @@ def killed_after(count, wanted, monkeypatch):
     """Whether the run died before it was done."""
     deadly = Deadly(count)
     with monkeypatch.context() as patch:
-        for module in (disk, tree):
+        for module in (disk, put):
             patch.setattr(module, "os", deadly)
         try:
             apply(wanted)
@@ -313,7 +313,7 @@ def test_no_space_leaves_things_as_they_were(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         return real(*arguments)
 
-    monkeypatch.setattr(tree, "create", create)
+    monkeypatch.setattr(put, "create", create)
     with pytest.raises(OSError, match="space"):
         apply(release(tmp_path, b"2"))
     assert picture(tmp_path) == before

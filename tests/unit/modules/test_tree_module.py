@@ -4,7 +4,7 @@ import os
 
 import pytest
 from ansible_collections.drover.platform.plugins.module_utils.arguments import arguments, tree_of
-from ansible_collections.drover.platform.plugins.module_utils.disk import HostError
+from ansible_collections.drover.platform.plugins.module_utils.errors import HostError
 from ansible_collections.drover.platform.plugins.modules import tree
 from ansible_collections.drover.platform.plugins.modules.tree import (
     bring_tree,
