@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. The rest is what they are made of.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo clean test lint unit unit-oldest images molecule test-long bench docs lock images-lock
+.PHONY: help venv demo clean test lint unit unit-oldest images molecule test-long mutations bench docs lock images-lock
 
 # The newest Python that answers, of those that ansible-core supports; a pyenv's versions count.
 PYTHONS := python3.14 python3.13 python3.12 python3.11 $(foreach v,14 13 12 11,$(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.$(v).*/bin/python3.$(v)))))
@@ -45,6 +45,8 @@ molecule: images  ## Converged hosts: SCENARIOS="default stacks" narrows it
 	@$(IN_VENV) tests/support/molecule $(SCENARIOS)
 test-long: venv  ## What CI has no time for
 	@$(IN_VENV) tests/support/test-long
+mutations: images  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json
+	@$(IN_VENV) tests/mutations/run
 
 bench: venv  ## Measure and write docs/evidence/converge.json
 	@$(IN_VENV) bench/converge

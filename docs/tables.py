@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+NOT_TRIED = "*Not tried yet: `make mutations` writes docs/evidence/mutations.json.*"
 NOT_MEASURED = "*Not measured yet: `make bench` writes docs/evidence/converge.json.*"
 
 
@@ -52,10 +53,32 @@ def _text(description: str | list[str]) -> str:
 
 
 def readme() -> str:
-    """The README with the table of costs between its markers brought up to date."""
+    """The README with what is made of evidence, between its markers, brought up to date."""
     text = (ROOT / "README.md").read_text()
-    before, rest = text.split("<!-- generated: converge -->\n", 1)
-    return f"{before}<!-- generated: converge -->\n{costs()}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
+    for name, made in {"mutations": mutations(), "converge": costs()}.items():
+        start = f"<!-- generated: {name} -->\n"
+        before, rest = text.split(start, 1)
+        text = f"{before}{start}{made}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
+    return text
+
+
+def mutations() -> str:
+    """How often taking away what makes a promise true turned the promise's test red."""
+    path = ROOT / "docs" / "evidence" / "mutations.json"
+    if not path.exists():
+        return NOT_TRIED
+    found = json.loads(path.read_text())
+    promises = dict.fromkeys(each["promise"] for each in found["mutations"])
+    counts = [
+        f"{promise} {sum(each['result'] == 'red' for each in own)}/{len(own)}"
+        for promise in promises
+        for own in [[each for each in found["mutations"] if each["promise"] == promise]]
+    ]
+    return (
+        "Taking away the line that makes a promise true turned its test red "
+        f"{found['red']} of {found['of']} times (`{found['command']}` on {found['date']} at {found['commit']}, "
+        f"[docs/evidence/mutations.json](docs/evidence/mutations.json)): {', '.join(counts)}."
+    )
 
 
 def costs() -> str:

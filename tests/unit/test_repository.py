@@ -42,3 +42,16 @@ def test_every_role_says_what_it_takes(role: str):
 def test_collection_and_changelog_agree_on_the_version():
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
     assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.M)
+
+
+def mutations():
+    return yaml.safe_load((ROOT / "tests" / "mutations" / "mutations.yml").read_text())
+
+
+@pytest.mark.parametrize("each", mutations(), ids=lambda each: f"{each['promise']}-{Path(each['file']).stem}")
+def test_every_mutation_still_finds_its_line(each: dict[str, str]):
+    assert (ROOT / each["file"]).read_text().count(each["take"]) == 1
+    test = each["test"]
+    if not test.startswith("--"):
+        file, function = test.partition("[")[0].split("::")
+        assert f"def {function}(" in (ROOT / "molecule" / each["scenario"] / "tests" / file).read_text()

@@ -135,6 +135,7 @@ def test_mode_is_never_wider(scenario: Scenario, host: Host, client: Callable[..
 
 def test_secrets_are_files_by_default(host: Host) -> None:
     environment = host.check_output("docker inspect -f '{{.Config.Env}}' $(docker ps -aq)")
+    assert host.check_output("docker exec shop-backend-1 ls /run/secrets") == "db_password"
     for value in host.check_output("cat /srv/stacks/shop/secrets/*/*").split():
         assert value not in environment
 
