@@ -76,7 +76,8 @@ def mutations() -> str:
     ]
     return (
         "Taking away the line that makes a promise true turned its test red "
-        f"{found['red']} of {found['of']} times (`{found['command']}` on {found['date']} at {found['commit']}, "
+        f"{found['red']} of {found['of']} times "
+        f"(`{found['command']}` on {found['date']} at {found['commit']}, "
         f"[docs/evidence/mutations.json](docs/evidence/mutations.json)): {', '.join(counts)}."
     )
 
