@@ -418,3 +418,23 @@ def test_a_route_to_a_service_without_containers(wrong: Wrong, line: str, key: s
         found = wrong(text, **data)
         assert f"shop.{place}: " in found.replace("drover_stacks[0]", "shop")
         assert f'"web" has {key}: 0' in found and f"write 1 or more for {key}" in found
+
+
+LONG_MOUNT = "{type: bind, source: ./data, target: /data}"
+
+
+@pytest.mark.parametrize("mount", ["'./data:/data'", "'./data/:/data:rw'", LONG_MOUNT])
+def test_a_folder_with_files_is_configuration_only_when_read_only(wrong: Wrong, mount: str) -> None:
+    text = WEB.replace("image: web:1", f"image: web:1\n    volumes: [{mount}]")
+    found = wrong(text, {"data/deep/dump.rdb": "left by a run by hand"})
+    assert (
+        "services.web.volumes[0]: the folder" in found and "holds files and is mounted without :ro" in found
+    )
+    assert 'write the line "*" into data/.gitignore' in found
+    assert wrong(text.replace(mount, "'./data:/data:ro'")) == ""
+    assert wrong(text.replace(mount, LONG_MOUNT.replace("}", ", read_only: true}"))) == ""
+
+
+def test_one_file_may_be_mounted_without_ro(wrong: Wrong) -> None:
+    text = WEB.replace("image: web:1", "image: web:1\n    volumes: ['./web.conf:/etc/web.conf']")
+    assert wrong(text, {"web.conf": "x"}) == ""

@@ -207,7 +207,7 @@ def test_a_changed_file_concerns_only_its_readers(released: Made) -> None:
 
 def test_folders_and_configs(override: Made, released: Made) -> None:
     text = WEB + (
-        "    volumes: ['./conf:/etc/conf']\n    configs: [a, {source: b, target: /etc/b}]\n"
+        "    volumes: ['./conf:/etc/conf:ro']\n    configs: [a, {source: b, target: /etc/b}]\n"
         "configs: {a: {file: ./conf/a}, b: {content: 'port ${PORT:-1}'}}\n"
     )
     files = {"conf/a": "1", "conf/deep/b": "2", "conf/.gitkeep": ""}
@@ -218,9 +218,23 @@ def test_folders_and_configs(override: Made, released: Made) -> None:
     assert shipped == {"conf/a", "conf/deep/b", "a", "b"}
 
 
-def test_an_empty_folder_is_data(override: Made) -> None:
-    found = web(override, "volumes: ['./data:/data']", files={"data/.gitkeep": ""})
-    assert found["volumes"][0]["source"] == "/srv/stacks/shop/data/data"
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"data/.gitkeep": ""},
+        {"data/.gitignore": "*\n!.gitignore\n", "data/deep/dump.rdb": "by hand"},
+        {"data/.gitignore": "# mine\r\n*\r\n", "data/.gitkeep": "", "data/dump.rdb": "by hand"},
+    ],
+)
+@pytest.mark.parametrize("mode", ["", ":ro"])
+def test_an_empty_or_ignored_folder_is_data(
+    override: Made, released: Made, files: dict[str, str], mode: str
+) -> None:
+    volumes = f"volumes: ['./data:/data{mode}', './data/deep:/deep{mode}']"
+    sources = [mount["source"] for mount in web(override, volumes, files=files)["volumes"]]
+    assert sources == ["/srv/stacks/shop/data/data", "/srv/stacks/shop/data/data/deep"]
+    made = released(WEB + f"    {volumes}\n", files=files)
+    assert made.shipped == () and made.manifest["data_folders"] == ["data", "data/deep"]
 
 
 # --- secrets and environment

@@ -43,7 +43,7 @@ SERVICE = st.builds(
         restart=st.sampled_from(["always", "no", "on-failure"]),
         networks=st.sampled_from([["back"], {"back": {"aliases": ["b"]}, "default": None}]),
         volumes=st.lists(
-            st.sampled_from(["./conf:/conf", "data:/data", "./state:/state", "/mnt/x:/y:ro"]), max_size=3
+            st.sampled_from(["./conf:/conf:ro", "data:/data", "./state:/state", "/mnt/x:/y:ro"]), max_size=3
         ),
         mem_limit=st.sampled_from(["1g", 0]),
         deploy=st.sampled_from([{"replicas": 2}, {"resources": {"limits": {"cpus": "1"}}}]),
