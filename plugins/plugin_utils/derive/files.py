@@ -52,7 +52,7 @@ def source_of(stack: Stack, mount: Plain) -> Path | None:
 def _ignored(stack: Stack, path: Path) -> bool:
     """Whether the folder, or one around it, keeps what it holds out of git: a .gitignore with the line `*`.
 
-    So people keep a folder of data beside a Compose file; what one run by hand left in it is no configuration.
+    So people keep a folder of data beside a Compose file; what a run by hand left there is no configuration.
     """
     root = stack.view.folder.resolve()
     around = [folder for folder in (path.resolve(), *path.resolve().parents) if folder.is_relative_to(root)]

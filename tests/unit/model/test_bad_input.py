@@ -438,3 +438,60 @@ def test_a_folder_with_files_is_configuration_only_when_read_only(wrong: Wrong, 
 def test_one_file_may_be_mounted_without_ro(wrong: Wrong) -> None:
     text = WEB.replace("image: web:1", "image: web:1\n    volumes: ['./web.conf:/etc/web.conf']")
     assert wrong(text, {"web.conf": "x"}) == ""
+
+
+def networks(text: str) -> str:
+    return WEB + f"    networks: [x]\nnetworks: {{x: {text}}}\n"
+
+
+def test_a_network_of_the_file_s_own_is_not_called_public(wrong: Wrong) -> None:
+    text = networks("{}").replace("x", "public")
+    assert "networks.public: the name stands for the network that the proxy joins" in wrong(text)
+    assert wrong(text.replace("{}", "{external: true}")) == ""
+    assert wrong(text.replace("public", "front")) == ""
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("{enable_ipv6: true}", "networks.x.enable_ipv6: found an IPv6 network"),
+        ("{enable_ipv6: 'true'}", "networks.x.enable_ipv6: found an IPv6 network"),
+        (
+            "{driver_opts: {com.docker.network.bridge.gateway_mode_ipv6: routed}}",
+            "networks.x.driver_opts.com.docker.network.bridge.gateway_mode_ipv6: it would open",
+        ),
+        (
+            "{driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: nat-unprotected}}",
+            "gateway_mode_ipv4: it would open",
+        ),
+        ("{enable_ipv6: false}", ""),
+        ("{driver_opts: {com.docker.network.bridge.name: br-x}}", ""),
+    ],
+)
+def test_a_network_that_cannot_be_closed(wrong: Wrong, network: str, expected: str) -> None:
+    found = wrong(networks(network))
+    assert expected in found and bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("two_public", "the proxy's way to two"),
+        ("one_public", "the proxy's way to one"),
+        ("two_default", "two"),
+        ("proxy_public", "the proxy's way to proxy"),
+        ("private", "the host"),
+        ("one_default", ""),
+        ("two_front", ""),
+    ],
+)
+def test_the_platform_s_network_names(tmp_path: Path, name: str, owner: str) -> None:
+    texts = {"one": networks(f"{{name: {name}}}"), "two": WEB}
+    for folder, text in texts.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "compose.yaml").write_text(text)
+    for order in ("one", "two"), ("two", "one"):
+        stacks = [{"name": each, "routes": [ROUTE] if each == "two" else []} for each in order]
+        found = "\n".join(map(str, models.validate(stacks, {}, [tmp_path, COLLECTION])))
+        assert bool(found) == bool(owner)
+        assert not owner or f'networks.x: the name "{name}" belongs to {owner} too' in found
