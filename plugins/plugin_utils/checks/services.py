@@ -29,6 +29,18 @@ def unknown(stack: Stack, path: Path, name: str) -> Iterator[Problem]:
         )
 
 
+def runs_once(stack: Stack, path: Path, name: str) -> Iterator[Problem]:
+    """A problem if the service ends by itself, so that nothing would answer there."""
+    if name in stack.oneshots:
+        why = "another service awaits its end" if name in stack.awaited else 'it has restart: "no"'
+        fix = (
+            "lead to another service"
+            if name in stack.awaited
+            else "write restart: unless-stopped in the file"
+        )
+        yield stack.problem(path, f"{quoted(name)} runs once: {why}", fix)
+
+
 def problems(stack: Stack) -> Iterator[Problem]:
     """Limits and exceptions name services, profiles exist, dependencies run, env_files are there."""
     for key in ("limits", "allow"):

@@ -146,6 +146,75 @@ def test_files(wrong: Wrong, old: str, new: str, expected: str) -> None:
     assert "shop/compose.yaml:" in found
 
 
+TWO = WEB + "  two: {image: 'two:1', healthcheck: {test: [CMD, x]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fix"),
+    [
+        *((key, "host", "remove it") for key in ("pid", "ipc", "uts", "userns_mode", "cgroup")),
+        *((key, "container:shop-db-1", "remove it") for key in ("pid", "ipc", "network_mode")),
+        ("pid", "service:three", "remove it, or write one of: service:two"),
+        ("pid", "service:web", "remove it, or write one of: service:two"),
+        ("pid", "private", "remove it, or write one of: service:two"),
+        ("ipc", "Host", "remove it, or write one of: private, shareable, service:two"),
+        ("network_mode", "service:two", "remove it"),
+        ("uts", "service:two", "remove it"),
+        ("pid", "${PID:-container:x}", "remove it"),
+    ],
+)
+def test_nothing_is_shared_beyond_the_stack(wrong: Wrong, key: str, value: str, fix: str) -> None:
+    text = TWO.replace("image: web:1", f"image: web:1\n    {key}: '{value}'")
+    for reasons in {}, {"web": {"privileged": "it measures the host"}}:
+        found = wrong(text, allow=reasons)
+        assert f"services.web.{key}: found " in found and fix in found
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["pid: service:two", "ipc: service:two", "ipc: private", "ipc: shareable", "cgroup: private", "pid: ''"],
+)
+def test_what_a_stack_may_share_within_itself(wrong: Wrong, line: str) -> None:
+    assert wrong(TWO.replace("image: web:1", f"image: web:1\n    {line}")) == ""
+
+
+@pytest.mark.parametrize(
+    "sysctls", ["{net.ipv6.conf.all.disable_ipv6: 0}", "[net.ipv6.conf.eth0.disable_ipv6=0]"]
+)
+def test_ipv6_stays_off_inside(wrong: Wrong, sysctls: str) -> None:
+    text = WEB.replace("image: web:1", f"image: web:1\n    sysctls: {sysctls}")
+    assert "services.web.sysctls: found disable_ipv6 switched off" in wrong(text)
+    assert wrong(text.replace("ipv6: 0", "ipv6: 1").replace("ipv6=0", "ipv6=1")) == ""
+
+
+ONCE = [
+    TWO.replace("image: web:1", 'image: web:1\n    restart: "no"'),
+    TWO.replace(
+        "image: 'two:1'", "image: 'two:1', depends_on: {web: {condition: service_completed_successfully}}"
+    ),
+]
+
+
+@pytest.mark.parametrize("text", ONCE)
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        ({"routes": [ROUTE]}, "routes[0].service"),
+        ({"publish": [{"service": "web", "port": 1, "host_port": 1}]}, "publish[0].service"),
+    ],
+)
+def test_nothing_leads_to_what_runs_once(wrong: Wrong, text: str, data: Any, place: str) -> None:
+    found = wrong(text, **data)
+    assert f'{place}: "web" runs once: ' in found
+    assert ("write restart: unless-stopped" in found) == ("restart:" in text)
+    assert wrong(text) == "" and wrong(TWO, **data) == ""
+
+
+def test_the_short_form_needs_a_service_that_stays(wrong: Wrong) -> None:
+    text = WEB.replace("image: web:1", 'image: web:1\n    restart: "no"')
+    assert 'host: "web" runs once' in wrong(text, host="a.example.com", port=80)
+
+
 def test_the_same_without_a_mistake(wrong: Wrong) -> None:
     assert wrong(WEB) == ""
 
