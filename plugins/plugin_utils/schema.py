@@ -6,7 +6,7 @@ Validation, the roles' argument specs, the reference page and the commented samp
 
 from __future__ import annotations
 
-from .key import boolean, choice, either, many, named, number, parts, text
+from .key import boolean, choice, either, many, named, number, parts, text, unquoted
 
 ROUTE = parts(
     "One host name, or one path of it, and the service that answers.",
@@ -58,10 +58,14 @@ SECRET = either(
     secret=True,
     options=(
         text("The secret itself, from a lookup or a vault.", secret=True),
-        parts(
-            "A secret and its reader.",
-            value=text("The secret itself, from a lookup or a vault.", secret=True, required=True),
-            uid=number("The user inside the container that reads it. Left out: Drover finds out."),
+        unquoted(
+            parts(
+                "A secret and its reader.",
+                value=text("The secret itself, from a lookup or a vault.", secret=True, required=True),
+                uid=number(
+                    "The user inside the container that reads it. Left out: Drover finds out.", secret=True
+                ),
+            )
         ),
     ),
 )
@@ -72,7 +76,9 @@ ENV = either(
         text("Text."),
         number("A number."),
         boolean("true or false."),
-        parts("A secret.", secret=text("Its name under `secrets`.", "secret", required=True)),
+        unquoted(
+            parts("A secret.", secret=text("Its name under `secrets`.", "secret", secret=True, required=True))
+        ),
     ),
 )
 
@@ -108,6 +114,7 @@ STACK = parts(
         "Values of ${KEY} in its file, and variables of the services that name KEY.",
         names="env",
         items=ENV,
+        secret=True,
         example={"PUBLIC_URL": "https://shop.acme.example"},
     ),
     secrets=named(
@@ -182,14 +189,16 @@ PLATFORM = parts(
         max_size=text("Size of one file.", "size", default="10m", example="10m"),
         max_files=number("Files kept.", default=3, example=3),
     ),
-    alerts=parts(
-        "Where alerts go.",
-        channels=many(
-            "Apprise URLs; secret, so from a lookup or a vault.",
-            items=text("An Apprise URL.", secret=True),
-            secret=True,
-            default=(),
-            example=["{{ lookup('ansible.builtin.env', 'ALERT_URL') }}"],
-        ),
+    alerts=unquoted(
+        parts(
+            "Where alerts go.",
+            channels=many(
+                "Apprise URLs; secret, so from a lookup or a vault.",
+                items=text("An Apprise URL.", secret=True),
+                secret=True,
+                default=(),
+                example=["{{ lookup('ansible.builtin.env', 'ALERT_URL') }}"],
+            ),
+        )
     ),
 )

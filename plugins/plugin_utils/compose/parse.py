@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from ..forms import mistake
-from ..problem import Path
+from ..problem import Path, Unshown
 from ..words import close_to, kind, listed, quoted
 from . import document as documents
 from . import interpolate, known, merge, normal
@@ -103,7 +103,9 @@ def _define(reading: _Reading, found: Document, file: str, path: Path, value: ob
     section, name = str(path[0]), str(path[1])
     entries = reading.view.section(section)
     odd = mistake("service", name)
-    if odd:
+    if odd and section == "secrets":
+        found.say((section, Unshown(name)), f"this name {odd[0]}", odd[1])
+    elif odd:
         found.say(path, f"{quoted(name)} {odd[0]}", odd[1])
     elif name in entries:
         found.say(path, "an included file defines it too", "keep it in one file")
