@@ -61,10 +61,10 @@ def _service(stack: Stack, name: str) -> Iterator[Problem]:
     for read in secrets.reads(stack, name):
         if read.source not in stack.data["secrets"]:
             # A name that the file defines is no value typed by mistake.
-            name_of_it = read.source if read.source in stack.view.secrets else None
+            name_of_it = read.source if read.source in stack.view.secrets else ""
             yield stack.view.problem(
                 path,
-                f"the stack's data has no secret {quoted(name_of_it) if name_of_it else 'of a name it lists'}",
+                f"the stack's data has no secret {quoted(name_of_it) if name_of_it else 'it lists'}",
                 f"write secrets: {{{name_of_it or 'NAME'}: …}} in the inventory",
             )
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", read.file):

@@ -193,11 +193,16 @@ def _check_service_keys(found: Document, raw: Plain, path: Path) -> None:
 
 
 def _rebase(service: Plain, file: str) -> Plain:
-    """The service with its relative paths as the stack's folder sees them."""
-    for key, inner in (("volumes", "source"), ("env_file", "path")):
-        for item in _dicts(service.get(key)):
-            if isinstance(item.get(inner), str) and (key == "env_file" or item.get("type") == "bind"):
-                item[inner] = _rebased(str(item[inner]), file)
+    """The service with its relative paths as the stack's folder sees them, those of env_files without . and ..
+
+    A release has its env_files at these paths.
+    """
+    for mount in _dicts(service.get("volumes")):
+        if isinstance(mount.get("source"), str) and mount.get("type") == "bind":
+            mount["source"] = _rebased(str(mount["source"]), file)
+    for entry in _dicts(service.get("env_file")):
+        if isinstance(entry.get("path"), str):
+            entry["path"] = posixpath.normpath(_rebased(str(entry["path"]), file))
     return service
 
 

@@ -117,7 +117,7 @@ FILES = [
     ),
     ("image: web:1", "image: web:1\n    use_api_socket: true", "Compose 2.26.1 does not know it"),
     ("image: web:1", "image: web:1\n    ports: ['http']", "is no port"),
-    ("image: web:1", "image: web:1\n    secrets: [nope]", "no secret of a name it lists"),
+    ("image: web:1", "image: web:1\n    secrets: [nope]", "no secret it lists"),
     (
         "services:\n  web:",
         "secrets: {db: {file: x}}\nservices:\n  web:\n    secrets: [db]",
@@ -574,6 +574,30 @@ def test_a_route_to_a_service_without_containers(wrong: Wrong, line: str, key: s
         found = wrong(text, **data)
         assert f"shop.{place}: " in found.replace("drover_stacks[0]", "shop")
         assert f'"web" has {key}: 0' in found and f"write 1 or more for {key}" in found
+
+
+@pytest.mark.parametrize("path", ["s.env", "./x/../s.env", "deep/s.env"])
+def test_an_env_file_is_utf_8(tmp_path: Path, path: str) -> None:
+    (tmp_path / "shop" / "deep").mkdir(parents=True)
+    text = WEB.replace("image: web:1", f"image: web:1\n    env_file: {path}")
+    (tmp_path / "shop" / "compose.yaml").write_text(text)
+    for file in "s.env", "deep/s.env":
+        (tmp_path / "shop" / file).write_bytes("NAME=M\u00fcller".encode("latin-1"))
+    [found] = map(str, models.validate([{"name": "shop"}], {}, [tmp_path, COLLECTION]))
+    assert (
+        "shop/compose.yaml:4  services.web.env_file[0]: byte 6 of " in found and "save the file as" in found
+    )
+
+
+@pytest.mark.parametrize("path", ["../s.env", "x/../../s.env", "/etc/environment", "~/s.env"])
+def test_an_env_file_outside(wrong: Wrong, path: str) -> None:
+    found = wrong(
+        WEB.replace("image: web:1", f"image: web:1\n    env_file: [a.env, {path}]"), {"a.env": "A=1"}
+    )
+    assert "services.web.env_file[1]: " in found and "lies outside the stack's folder" in found
+    asleep = f"  two: {{image: 'two:1', profiles: [x], env_file: [{path}, nope.env]}}\n"
+    found = wrong(WEB + asleep)
+    assert "services.two.env_file[0]: " in found and "nope" not in found
 
 
 LONG_MOUNT = "{type: bind, source: ./data, target: /data}"

@@ -325,6 +325,21 @@ def test_what_travels_with_a_release(released: Made) -> None:
     ]
 
 
+@pytest.mark.parametrize("path", ["a.env", "./a.env", "././a.env", "./conf/../a.env", "conf//../a.env"])
+def test_an_env_file_has_one_path(released: Made, path: str) -> None:
+    made = released(WEB + f"    env_file: {path}\n", {"a.env": "A=1"})
+    assert made.files["a.env"] == b"A=1" and len(made.files) == 5
+    other = released(WEB + f"    env_file: {path}\n", {"a.env": "A=2"})
+    assert other.manifest["services"] != made.manifest["services"]
+
+
+@pytest.mark.parametrize("path", [".env", "./.env", "./x/../.env"])
+def test_the_dotenv_is_found_by_any_path(released: Made, path: str) -> None:
+    text = WEB + f"    env_file: {path}\n  two: {{image: 'two:1', healthcheck: {{test: [CMD, x]}}}}\n"
+    made = released(text, env={"URL": {"secret": "url"}}, secrets={"url": "k4nary"})
+    assert made.secret_env == {"web": "URL=k4nary\n"}
+
+
 def test_the_dotenv_runs_compose_by_hand(released: Made) -> None:
     text = WEB.replace("web:1", "web:${VERSION}") + "    profiles: [p]\n"
     dotenv = released(text, version="2", profiles=["p"]).files[".env"].decode()
