@@ -69,15 +69,23 @@ def _either(value: object, key: Key, path: Path) -> Iterator[Problem]:
 
 def _scalar(value: object, key: Key, path: Path) -> Iterator[Problem]:
     found = mistake(key.form, str(value)) if key.form else None
+    said = "it" if key.secret else quoted(value)
     if key.choices and value not in key.choices:
-        wrong = f"found {quoted(value)}{close_to(str(value), key.choices)}"
+        wrong = f"found {said}{close_to(str(value), key.choices)}"
         yield Problem(path, wrong, f"write one of: {listed(key.choices)}")
     elif found:
-        yield Problem(path, f"{'it' if key.secret else quoted(value)} {found[0]}", found[1])
+        yield Problem(path, f"{said} {found[0]}", found[1])
     elif key.kind == "number" and not (isinstance(value, int) or key.form == "cpus"):
-        yield Problem(path, f"found {quoted(value)}", "write a whole number")
-    elif isinstance(value, int | float) and value < 0:
-        yield Problem(path, f"found {quoted(value)}", "write a number above 0")
+        yield Problem(path, f"{said} is not a whole number", "write a whole number")
+    elif key.kind == "number" and isinstance(value, int):
+        yield from _bounds(value, said, key, path)
+
+
+def _bounds(value: int, said: str, key: Key, path: Path) -> Iterator[Problem]:
+    if key.least is not None and value < key.least:
+        yield Problem(path, f"{said} is too small", f"write {key.least} or more")
+    elif key.most is not None and value > key.most:
+        yield Problem(path, f"{said} is too large", f"write {key.most} or less")
 
 
 def _list(value: object, key: Key, path: Path) -> Iterator[Problem]:

@@ -193,9 +193,9 @@ def _check_service_keys(found: Document, raw: Plain, path: Path) -> None:
 
 
 def _rebase(service: Plain, file: str) -> Plain:
-    """The service with its relative paths as the stack's folder sees them, those of env_files without . and ..
+    """The service with its relative paths as the stack's folder sees them.
 
-    A release has its env_files at these paths.
+    A release has its env_files at these paths, so they hold no . and no .. either.
     """
     for mount in _dicts(service.get("volumes")):
         if isinstance(mount.get("source"), str) and mount.get("type") == "bind":

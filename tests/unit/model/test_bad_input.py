@@ -320,6 +320,7 @@ VALUES = [
         lambda value: {"secrets": {"db": {value: None}}},
         lambda value: {"secrets": {"db": {"value": "x-9", "uid": value}}},
         lambda value: {"secrets": {"db": {"value": [value]}}},
+        lambda value: {"env": {"A": {"secret": [value]}}},
         lambda value: {"secrets": {"db": f"example {value}"}},
         lambda value: {f"db_password:{value}": None},
         lambda value: {"platform": {"alerts": value}},
@@ -598,6 +599,64 @@ def test_an_env_file_outside(wrong: Wrong, path: str) -> None:
     asleep = f"  two: {{image: 'two:1', profiles: [x], env_file: [{path}, nope.env]}}\n"
     found = wrong(WEB + asleep)
     assert "services.two.env_file[0]: " in found and "nope" not in found
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"pids": 0}, "limits.web.pids: 0 is too small; write 1 or more"),
+        ({"pids": -1}, "limits.web.pids: -1 is too small; write 1 or more"),
+        ({"pids": 10**9}, "write 4194304 or less"),
+        ({"cpus": 0}, "limits.web.cpus: 0 is not a number of processors (0.01 or more)"),
+        ({"cpus": 0.0}, "is not a number of processors"),
+        ({"cpus": "0"}, "is not a number of processors"),
+        ({"cpus": "0.001"}, "is not a number of processors"),
+        ({"cpus": -1}, "is not a number of processors"),
+        ({"cpus": float("nan")}, "is not a number of processors"),
+        ({"memory": "0m"}, "is not a size of memory (6m or more)"),
+        ({"memory": "5m"}, "is not a size of memory"),
+        ({"memory": "999999999999g"}, "is not a size of memory"),
+        ({"pids": 1, "cpus": 0.01, "memory": "6m"}, ""),
+        ({"cpus": "1.5", "memory": "2gb"}, ""),
+    ],
+)
+def test_nothing_is_no_limit(wrong: Wrong, limits: Any, expected: str) -> None:
+    found = wrong(WEB, limits={"web": limits})
+    assert expected in found and bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ({"limits": {"pids": 0}}, "drover_platform.limits.pids: 0 is too small; write 1 or more"),
+        ({"limits": {"memory": "1k"}}, "is not a size of memory"),
+        ({"logs": {"max_files": 0}}, "drover_platform.logs.max_files: 0 is too small; write 1 or more"),
+        ({"logs": {"max_files": 10**6}}, "write 1000 or less"),
+        ({"logs": {"max_size": "0m"}}, "is not a size"),
+        ({"proxy": {"http_port": 0}}, "0 is not a port"),
+        ({"logs": {"max_files": 1, "max_size": "1k"}}, ""),
+    ],
+)
+def test_bounds_of_the_platform(wrong: Wrong, platform: Any, expected: str) -> None:
+    found = wrong(WEB, platform=platform)
+    assert expected in found and bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(("uid", "expected"), [(-1, "0 or more"), (2**32, "or less"), (0, "")])
+def test_bounds_of_a_user(wrong: Wrong, uid: int, expected: str) -> None:
+    found = wrong(WEB, secrets={"db": {"value": "k4nary", "uid": uid}})
+    assert expected in found and bool(found) == bool(expected) and str(2**32) not in found
+
+
+@pytest.mark.parametrize("value", [0, -5, 10**12])
+def test_a_variable_may_be_any_number(wrong: Wrong, value: int) -> None:
+    assert wrong(WEB, env={"OFFSET": value}) == ""
+
+
+@pytest.mark.parametrize("key", ["port", "host_port"])
+def test_port_0_is_none(wrong: Wrong, key: str) -> None:
+    entry = {"service": "web", "port": 80, "host_port": 81, key: 0}
+    assert f"publish[0].{key}: 0 is not a port" in wrong(WEB, publish=[entry])
 
 
 LONG_MOUNT = "{type: bind, source: ./data, target: /data}"
