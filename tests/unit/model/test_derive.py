@@ -160,6 +160,33 @@ def test_health_is_looked_at_early(override: Made, said: str, added: dict[str, s
     assert override(text)["services"]["web"].get("healthcheck") == added
 
 
+@pytest.mark.parametrize(
+    ("said", "added"),
+    [
+        ("", {"test", "interval", "timeout", "retries", "start_period", "start_interval"}),
+        ("interval: 30m", {"test", "timeout", "retries", "start_period", "start_interval"}),
+        ("disable: false, retries: 2, start_period: 5m", {"test", "interval", "timeout", "start_interval"}),
+        ("test: [], retries: 0", {"test", "interval", "timeout", "start_period", "start_interval"}),
+        ("test: [CMD, mine]", {"start_period", "start_interval"}),
+    ],
+)
+def test_a_known_image_s_health_check_takes_the_file_s_keys(
+    override: Made, said: str, added: set[str]
+) -> None:
+    found = override(f"services: {{db: {{image: 'postgres:17.5', healthcheck: {{{said}}}}}}}")
+    assert set(found["services"]["db"]["healthcheck"]) == added
+
+
+@pytest.mark.parametrize("said", ["disable: true", "disable: 'true'", "test: NONE", "test: [NONE]"])
+def test_a_health_check_stays_switched_off_with_a_reason(override: Made, wrong: Made, said: str) -> None:
+    text = f"services: {{db: {{image: 'postgres:17.5', healthcheck: {{{said}}}}}}}"
+    found = wrong(text)
+    assert "services.db: its health check is switched off; remove disable from the file" in found
+    assert "allow: {db: {no_health_check:" in found
+    reasons = {"db": {"no_health_check": "its vendor asks for it"}}
+    assert "healthcheck" not in override(text, allow=reasons)["services"]["db"]
+
+
 def test_what_ties_a_service_to_one_run_is_reset(released: Made) -> None:
     text = released(WEB + "    container_name: web1\n    build: .\n    pull_policy: always\n").files[
         "platform.yaml"
