@@ -127,7 +127,9 @@ def _mounted(stack: Stack, mount: Plain) -> Plain:
     folder = data_folder(mount)
     if folder is None:
         return mount
-    return {**mount, "source": paths.data(stack.name, folder), "bind": {"create_host_path": True}}
+    own = mount.get("bind")
+    bind = {**(own if isinstance(own, dict) else {}), "create_host_path": True}
+    return {**mount, "source": paths.data(stack.name, folder), "bind": bind}
 
 
 def _at(stack: Stack, what: Shipped, target: str) -> Plain:

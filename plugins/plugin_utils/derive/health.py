@@ -7,7 +7,7 @@ from .. import catalogue
 from ..compose.normal import Plain
 from ..stack import Data, Stack, inner
 
-EARLY = {"start_period": "30s", "start_interval": "1s"}
+EARLY: Plain = {"start_period": "30s", "start_interval": "1s"}
 """Else Docker first looks after a whole interval, 30 s unless said, and all that depends on it waits."""
 _UNSAID = (None, "", [])
 

@@ -659,6 +659,13 @@ def test_port_0_is_none(wrong: Wrong, key: str) -> None:
     assert f"publish[0].{key}: 0 is not a port" in wrong(WEB, publish=[entry])
 
 
+@pytest.mark.parametrize("mode", ["RO", "readonly", "ro,x", "", "ro,"])
+def test_an_unknown_mode_of_a_mount(wrong: Wrong, mode: str) -> None:
+    found = wrong(WEB.replace("image: web:1", f"image: web:1\n    volumes: ['/mnt/x:/x:{mode}']"))
+    assert "services.web.volumes[0]: " in found and "is no mode of a mount" in found
+    assert "write one of: ro, rw, nocopy" in found
+
+
 LONG_MOUNT = "{type: bind, source: ./data, target: /data}"
 
 

@@ -267,6 +267,24 @@ def test_an_empty_or_ignored_folder_is_data(
     assert made.shipped == () and made.manifest["data_folders"] == ["data", "data/deep"]
 
 
+@pytest.mark.parametrize(
+    ("mount", "more"),
+    [
+        ("n:/n:nocopy", {"volume": {"nocopy": True}}),
+        ("n:/n:ro,nocopy", {"read_only": True, "volume": {"nocopy": True}}),
+        ("n:/n:rw", {}),
+        ("/mnt/x:/x:Z,rshared,ro", {"read_only": True, "bind": {"selinux": "Z", "propagation": "rshared"}}),
+        ("/mnt/x:/x:cached", {"consistency": "cached"}),
+        ("./data:/d:z", {"bind": {"selinux": "z", "create_host_path": True}}),
+        ("./data:/d:ro", {"read_only": True, "bind": {"create_host_path": True}}),
+    ],
+)
+def test_modes_of_a_short_mount_stay(override: Made, mount: str, more: dict[str, Any]) -> None:
+    text = WEB + f"    volumes: ['{mount}', './c:/c:ro']\nvolumes: {{n: }}\n"
+    found = override(text, {"c/a": "1"})["services"]["web"]["volumes"][0]
+    assert {key: value for key, value in found.items() if key not in ("type", "source", "target")} == more
+
+
 # --- secrets and environment
 
 SECRET = {"db": "k4nary-one"}
