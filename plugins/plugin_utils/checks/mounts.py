@@ -12,7 +12,7 @@ from ..compose.normal import Plain
 from ..derive import files
 from ..problem import Path, Problem
 from ..stack import PROXY, Stack, entries, inner
-from ..words import quoted
+from ..words import code_point, odd, quoted
 
 NEEDS = frozenset({"allow"})
 LARGEST, MOST = 1 << 20, 4 << 20
@@ -74,7 +74,10 @@ def _mount(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Proble
 
 def _bind(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem]:
     source = str(mount.get("source") or "")
-    if source.startswith("/"):
+    unseen = next((char for char in source if odd(char)), None)
+    if unseen:
+        yield stack.view.problem(path, f"its source holds {code_point(unseen)}", "remove the character")
+    elif source.startswith("/"):
         yield from _absolute(stack, name, path, mount)
     elif source.startswith("~") or not _inside(stack, source):
         yield stack.view.problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..derive import replicas
 from ..derive.environment import DOTENV
 from ..problem import Path, Problem
 from ..stack import Stack, entries, mapping, strings
@@ -51,6 +52,7 @@ def problems(stack: Stack) -> Iterator[Problem]:
     for name in stack.services:
         yield from _dependencies(stack, name)
     for name, service in stack.view.services.items():
+        yield from _replicas(stack, name)
         for index, entry in enumerate(entries(service, "env_file")):
             required = name in stack.services and entry.get("required") is not False
             file = str(entry.get("path") or "")
@@ -68,6 +70,16 @@ def _profiles(stack: Stack) -> Iterator[Problem]:
                 f"no service has the profile {quoted(profile)}",
                 f"write one of: {listed(sorted(known))}" if known else "remove it",
             )
+
+
+def _replicas(stack: Stack, name: str) -> Iterator[Problem]:
+    key, number = replicas.written(stack.view.services[name])
+    if number is not None and not replicas.readable(number):
+        yield stack.view.problem(
+            ("services", name, *key.split(".")),
+            f"found {quoted(number)}",
+            f"write a whole number from 0 to {replicas.MOST}",
+        )
 
 
 def _dependencies(stack: Stack, name: str) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from ..stack import Data, Stack, inner
 
 EARLY: Plain = {"start_period": "30s", "start_interval": "1s"}
 """Else Docker first looks after a whole interval, 30 s unless said, and all that depends on it waits."""
-_UNSAID = (None, "", [])
+_UNSAID: tuple[object, ...] = (None, "", [])
 
 
 def override(stack: Stack, name: str) -> Plain:
