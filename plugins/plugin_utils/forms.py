@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from .words import strange
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_SIZE = re.compile(r"([1-9][0-9]{0,8})([kmg])b?\Z")
+_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
 
 
@@ -44,6 +46,17 @@ def _port(value: str) -> bool:
     return value.isascii() and value.isdigit() and 1 <= int(value) <= 65535
 
 
+def _memory(value: str) -> bool:
+    """A size that Docker accepts as a limit: 6 MiB or more, and less than 2^63 bytes."""
+    found = _SIZE.match(value)
+    return found is not None and 6 << 20 <= int(found[1]) * _UNITS[found[2]] < 1 << 63
+
+
+def _cpus(value: str) -> bool:
+    """What Docker accepts: a hundredth or more."""
+    return bool(re.match(r"[0-9]{1,4}(\.[0-9]+)?\Z", value, re.ASCII)) and float(value) >= 0.01
+
+
 FORMS: dict[str, Form] = {
     "name": Form(
         _pattern(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"),
@@ -75,8 +88,9 @@ FORMS: dict[str, Form] = {
     "version": Form(
         _pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?"), "an image tag", "1.8.2"
     ),
-    "size": Form(_pattern(r"[1-9][0-9]*[kmg]b?"), "a size", "512m"),
-    "cpus": Form(_pattern(r"[0-9]+(\.[0-9]+)?"), "a number of processors", "0.5"),
+    "size": Form(_pattern(r"[1-9][0-9]{0,8}[kmg]b?"), "a size", "10m"),
+    "memory": Form(_memory, "a size of memory (6m or more)", "512m"),
+    "cpus": Form(_cpus, "a number of processors (0.01 or more)", "0.5"),
     "reason": Form(
         lambda value: len(value.strip()) >= 8, "a reason (a few words)", "the vendor publishes no other tag"
     ),

@@ -29,5 +29,5 @@ def why_not(value: object) -> str | None:
     if _BRACKETED.fullmatch(text):
         return "a placeholder in brackets"
     if _PLACEHOLDER.fullmatch(text):
-        return f"a placeholder ({text[:30].lower()})"
+        return "a placeholder"
     return "a word that anyone would guess" if _GUESSABLE.fullmatch(text) else None

@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 Path = tuple[str | int, ...]
 """Where a value sits: keys and list indexes from the variable or the file down to it."""
+
+
+class Unshown(str):
+    """A key that may be a secret typed at the wrong place: it finds its line, and no message shows it."""
+
 
 Place = tuple[str | None, int | None]
 """A file as a person would name it, and a line in it."""
@@ -35,8 +41,16 @@ def shown(path: Path) -> str:
     """`("shop", "routes", 0, "host")` becomes `shop.routes[0].host`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        text += f"[{part}]" if isinstance(part, int) else f".{_key(part)}" if text else _key(part)
     return text or "the document"
+
+
+def _key(part: str) -> str:
+    """The key up to a `:` or `=`: after it stands a value, in `{password:x}` and the like."""
+    if isinstance(part, Unshown):
+        return "…"
+    end = re.search("[:=]", part)
+    return f"{part[: end.start()]}…" if end else part
 
 
 def nearest(places: Mapping[Path, Place], path: Path) -> Place:

@@ -58,7 +58,7 @@ def build(stack: Stack) -> Release:
 def _read_by_compose(stack: Stack) -> dict[str, bytes]:
     """The Compose files and the env_files they name, at their own relative paths."""
     named = {
-        str(entry["path"]).removeprefix("./")
+        str(entry["path"])
         for service in stack.view.services.values()
         for entry in entries(service, "env_file")
     }
@@ -138,7 +138,8 @@ def digest(stack: Stack, name: str) -> str:
 
 def _env_file(stack: Stack, path: str) -> str:
     file = stack.view.folder / path
-    return file.read_text() if path != environment.DOTENV and file.is_file() else ""
+    there = path != environment.DOTENV and file.is_file()
+    return hashlib.sha256(file.read_bytes()).hexdigest() if there else ""
 
 
 def _secret_files(stack: Stack) -> dict[str, dict[str, str]]:

@@ -6,7 +6,10 @@ Validation, the roles' argument specs, the reference page and the commented samp
 
 from __future__ import annotations
 
-from .key import boolean, choice, either, many, named, number, parts, text
+from .key import boolean, choice, either, many, named, number, parts, text, unquoted
+
+_MOST_PROCESSES = 4_194_304  # of a kernel of 64 bits
+_HIGHEST_UID = 2**32 - 2
 
 ROUTE = parts(
     "One host name, or one path of it, and the service that answers.",
@@ -30,9 +33,9 @@ PUBLISH = parts(
 
 LIMITS = parts(
     "What one service may use at most; wins over the stack's file.",
-    memory=text("Memory; beyond it the container is killed.", "size", example="256m"),
+    memory=text("Memory; beyond it the container is killed.", "memory", example="256m"),
     cpus=either("Processors.", options=(number("", "cpus"), text("", "cpus")), example=0.5),
-    pids=number("Processes and threads.", example=256),
+    pids=number("Processes and threads.", most=_MOST_PROCESSES, example=256),
 )
 
 ALLOW = parts(
@@ -58,10 +61,17 @@ SECRET = either(
     secret=True,
     options=(
         text("The secret itself, from a lookup or a vault.", secret=True),
-        parts(
-            "A secret and its reader.",
-            value=text("The secret itself, from a lookup or a vault.", secret=True, required=True),
-            uid=number("The user inside the container that reads it. Left out: Drover finds out."),
+        unquoted(
+            parts(
+                "A secret and its reader.",
+                value=text("The secret itself, from a lookup or a vault.", secret=True, required=True),
+                uid=number(
+                    "The user inside the container that reads it. Left out: Drover finds out.",
+                    least=0,
+                    most=_HIGHEST_UID,
+                    secret=True,
+                ),
+            )
         ),
     ),
 )
@@ -70,9 +80,11 @@ ENV = either(
     "A plain value, or `{secret: name}` for programs that read only the environment.",
     options=(
         text("Text."),
-        number("A number."),
+        number("A number.", least=None),
         boolean("true or false."),
-        parts("A secret.", secret=text("Its name under `secrets`.", "secret", required=True)),
+        unquoted(
+            parts("A secret.", secret=text("Its name under `secrets`.", "secret", secret=True, required=True))
+        ),
     ),
 )
 
@@ -108,6 +120,7 @@ STACK = parts(
         "Values of ${KEY} in its file, and variables of the services that name KEY.",
         names="env",
         items=ENV,
+        secret=True,
         example={"PUBLIC_URL": "https://shop.acme.example"},
     ),
     secrets=named(
@@ -174,22 +187,24 @@ PLATFORM = parts(
     ),
     limits=parts(
         "Limits of a service that has none of its own.",
-        memory=text("Memory.", "size", default="512m", example="512m"),
-        pids=number("Processes and threads.", default=512, example=512),
+        memory=text("Memory.", "memory", default="512m", example="512m"),
+        pids=number("Processes and threads.", default=512, most=_MOST_PROCESSES, example=512),
     ),
     logs=parts(
         "What each container's log may take.",
         max_size=text("Size of one file.", "size", default="10m", example="10m"),
-        max_files=number("Files kept.", default=3, example=3),
+        max_files=number("Files kept.", default=3, most=1000, example=3),
     ),
-    alerts=parts(
-        "Where alerts go.",
-        channels=many(
-            "Apprise URLs; secret, so from a lookup or a vault.",
-            items=text("An Apprise URL.", secret=True),
-            secret=True,
-            default=(),
-            example=["{{ lookup('ansible.builtin.env', 'ALERT_URL') }}"],
-        ),
+    alerts=unquoted(
+        parts(
+            "Where alerts go.",
+            channels=many(
+                "Apprise URLs; secret, so from a lookup or a vault.",
+                items=text("An Apprise URL.", secret=True),
+                secret=True,
+                default=(),
+                example=["{{ lookup('ansible.builtin.env', 'ALERT_URL') }}"],
+            ),
+        )
     ),
 )

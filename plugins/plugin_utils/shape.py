@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from .forms import mistake
 from .key import Key
-from .problem import Path, Problem
+from .problem import Path, Problem, Unshown
 from .words import close_to, kind, listed, quoted, strange
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -69,15 +69,23 @@ def _either(value: object, key: Key, path: Path) -> Iterator[Problem]:
 
 def _scalar(value: object, key: Key, path: Path) -> Iterator[Problem]:
     found = mistake(key.form, str(value)) if key.form else None
+    said = "it" if key.secret else quoted(value)
     if key.choices and value not in key.choices:
-        wrong = f"found {quoted(value)}{close_to(str(value), key.choices)}"
+        wrong = f"found {said}{close_to(str(value), key.choices)}"
         yield Problem(path, wrong, f"write one of: {listed(key.choices)}")
     elif found:
-        yield Problem(path, f"{quoted(value)} {found[0]}", found[1])
+        yield Problem(path, f"{said} {found[0]}", found[1])
     elif key.kind == "number" and not (isinstance(value, int) or key.form == "cpus"):
-        yield Problem(path, f"found {quoted(value)}", "write a whole number")
-    elif isinstance(value, int | float) and value < 0:
-        yield Problem(path, f"found {quoted(value)}", "write a number above 0")
+        yield Problem(path, f"{said} is not a whole number", "write a whole number")
+    elif key.kind == "number" and isinstance(value, int):
+        yield from _bounds(value, said, key, path)
+
+
+def _bounds(value: int, said: str, key: Key, path: Path) -> Iterator[Problem]:
+    if key.least is not None and value < key.least:
+        yield Problem(path, f"{said} is too small", f"write {key.least} or more")
+    elif key.most is not None and value > key.most:
+        yield Problem(path, f"{said} is too large", f"write {key.most} or less")
 
 
 def _list(value: object, key: Key, path: Path) -> Iterator[Problem]:
@@ -91,7 +99,8 @@ def _map(value: object, key: Key, path: Path) -> Iterator[Problem]:
     for name, item in value.items():
         wrong = mistake(key.names, str(name))
         if wrong:
-            yield Problem((*path, _name(name)), f"{quoted(str(name))} {wrong[0]}", wrong[1])
+            called = "this name" if key.secret else quoted(str(name))
+            yield Problem((*path, _name(name, key)), f"{called} {wrong[0]}", wrong[1])
         else:
             yield from problems(item, key.items, (*path, str(name)))
 
@@ -111,15 +120,15 @@ def _dict(value: object, key: Key, path: Path) -> Iterator[Problem]:
 def _unknown(name: object, key: Key, path: Path) -> Problem:
     odd = strange(str(name))
     found = f"it holds {odd}" if odd else f"no such key{close_to(str(name), key.keys)}"
-    return Problem((*path, _name(name)), found, f"write one of: {listed(key.keys)}")
+    return Problem((*path, _name(name, key)), found, f"write one of: {listed(key.keys)}")
 
 
 def _hint(key: Key) -> str:
     return str(key.example) if key.example is not None else _CALLED.get(key.kind, "a value")
 
 
-def _name(name: object) -> str:
-    return quoted(str(name)).strip('"')
+def _name(name: object, within: Key) -> str:
+    return Unshown(name) if within.secret else quoted(str(name)).strip('"')
 
 
 _INSIDE = {"text": _scalar, "number": _scalar, "boolean": _scalar, "list": _list, "map": _map, "dict": _dict}

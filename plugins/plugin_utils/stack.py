@@ -64,14 +64,18 @@ class Stack:
     @cached_property
     def oneshots(self) -> frozenset[str]:
         """Services that run once: somebody waits for their success, or the file says `restart: "no"`."""
-        awaited = {
+        ending = {name for name, service in self.view.services.items() if service.get("restart") == "no"}
+        return self.awaited | ending
+
+    @cached_property
+    def awaited(self) -> frozenset[str]:
+        """Services for whose success another one waits."""
+        return frozenset(
             name
             for service in self.view.services.values()
             for name, how in mapping(service, "depends_on")
             if how.get("condition") == "service_completed_successfully"
-        }
-        ending = {name for name, service in self.view.services.items() if service.get("restart") == "no"}
-        return frozenset(awaited | ending)
+        )
 
     def routed(self, service: str) -> bool:
         """Whether the proxy, or a port of the host, leads to the service."""

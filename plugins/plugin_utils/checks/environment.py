@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..derive.environment import reads_dotenv, wanted
 from ..problem import Path, Problem
 from ..stack import Stack
-from ..words import quoted, unwritable
+from ..words import listed, unwritable
 
 NEEDS = frozenset({"env", "secrets"})
 _OURS = ("COMPOSE_", "DOCKER_", "DROVER_")
@@ -39,8 +39,12 @@ def _secret(stack: Stack, key: str) -> Iterator[Problem]:
     if secret is None:
         return
     if secret not in stack.data["secrets"]:
+        # Not quoted: it may be the secret itself, typed where its name belongs.
+        known = f"one of: {listed(stack.data['secrets'])}" if stack.data["secrets"] else "its name"
         yield stack.problem(
-            ("env", key, "secret"), f"there is no secret {quoted(secret)}", f"write secrets: {{{secret}: …}}"
+            ("env", key, "secret"),
+            "no secret under the stack's secrets has this name",
+            f"write {known}; the value itself belongs under secrets",
         )
     for path, variable in stack.view.variables():
         if variable == key and not _whole(stack, path, key):

@@ -17,10 +17,11 @@ def problems(stack: Stack) -> Iterator[Problem]:
     for name in stack.services:
         if name in stack.oneshots or health.told(stack, name) or stack.allowed(name, "no_health_check"):
             continue
+        off = health.off(stack.view.services[name])
         route = "health: /path beside host" if stack.single else "a route with health: /path"
         yield stack.view.problem(
             ("services", name),
-            "nothing tells whether it is well",
-            f"write healthcheck: in the file, {route}, or "
+            "its health check is switched off" if off else "nothing tells whether it is well",
+            f"{'remove disable from' if off else 'write healthcheck: in'} the file, {route}, or "
             f'allow: {{{name}: {{no_health_check: "the reason"}}}}',
         )

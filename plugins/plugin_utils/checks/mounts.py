@@ -12,7 +12,7 @@ from ..compose.normal import Plain
 from ..derive import files
 from ..problem import Path, Problem
 from ..stack import PROXY, Stack, entries, inner
-from ..words import quoted
+from ..words import code_point, odd, quoted
 
 NEEDS = frozenset({"allow"})
 LARGEST, MOST = 1 << 20, 4 << 20
@@ -74,7 +74,10 @@ def _mount(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Proble
 
 def _bind(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem]:
     source = str(mount.get("source") or "")
-    if source.startswith("/"):
+    unseen = next((char for char in source if odd(char)), None)
+    if unseen:
+        yield stack.view.problem(path, f"its source holds {code_point(unseen)}", "remove the character")
+    elif source.startswith("/"):
         yield from _absolute(stack, name, path, mount)
     elif source.startswith("~") or not _inside(stack, source):
         yield stack.view.problem(
@@ -87,7 +90,25 @@ def _bind(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem
             path, "it mounts the stack's whole folder", "put the program into its image, or mount one file"
         )
     else:
-        yield from _travels(stack, path, files.source_of(stack, mount))
+        travelling = files.source_of(stack, mount)
+        if travelling and travelling.is_dir() and not _read_only(mount):
+            yield _data_or_not(stack, path, source)
+        yield from _travels(stack, path, travelling)
+
+
+def _data_or_not(stack: Stack, path: Path, source: str) -> Problem:
+    """A folder with files: shipped by mistake, it would hide the data that the service has on the host."""
+    ignore = posixpath.join(posixpath.normpath(source), ".gitignore")
+    return stack.view.problem(
+        path,
+        f"the folder {quoted(source)} holds files and is mounted without :ro",
+        "add :ro (long form: read_only: true) if it is configuration that travels; if the service writes "
+        f'there, empty the folder, or write the line "*" into {ignore}',
+    )
+
+
+def _read_only(mount: Plain) -> bool:
+    return str(mount.get("read_only")).lower() == "true"
 
 
 def _inside(stack: Stack, source: str) -> bool:
@@ -104,7 +125,7 @@ def _absolute(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Pro
                 f'remove it, or write allow: {{{name}: {{docker_socket: "the reason"}}}}',
             )
     elif source in _HARMLESS:
-        if str(mount.get("read_only")).lower() != "true":
+        if not _read_only(mount):
             yield stack.view.problem(path, f"{quoted(source)} belongs to the host", "add :ro")
     elif not (stack.name == PROXY and source == paths.ROUTES):
         yield from _of_host(stack, [name], path, source)

@@ -14,9 +14,9 @@ _DOCKERS = {"bridge", "host", "none", *networks.HOST_WIDE}
 
 
 def clashes(stacks: Sequence[Stack]) -> Iterator[Problem]:
-    """A network or volume of the same name in two stacks, or a network of Docker's or the host's name."""
+    """A network or volume of the same name in two stacks, or a network's name that is the platform's."""
     for section in ("networks", "volumes"):
-        seen: dict[str, str] = dict.fromkeys(_DOCKERS, "the host") if section == "networks" else {}
+        seen = _taken(stacks) if section == "networks" else {}
         for stack in stacks:
             for key, name in _named(stack, section):
                 if seen.get(name, stack.name) != stack.name:
@@ -28,8 +28,17 @@ def clashes(stacks: Sequence[Stack]) -> Iterator[Problem]:
                 seen.setdefault(name, stack.name)
 
 
+def _taken(stacks: Sequence[Stack]) -> dict[str, str]:
+    """Names of networks that Docker, the host and the stacks have without a file saying so → their owner."""
+    return {
+        **{f"{stack.name}_default": stack.name for stack in stacks},
+        **{networks.public_name(stack): f"the proxy's way to {stack.name}" for stack in stacks},
+        **dict.fromkeys(_DOCKERS, "the host"),
+    }
+
+
 def _named(stack: Stack, section: str) -> Iterator[tuple[str, str]]:
     """Key and Docker's name of everything the stack makes itself."""
     for key, value in stack.view.section(section).items():
-        if not value.get("external") and not (section == "networks" and key == networks.public_key(stack)):
+        if not value.get("external") and not (section == "networks" and key == networks.PUBLIC):
             yield key, str(value.get("name") or f"{stack.name}_{key}")

@@ -10,7 +10,7 @@ from ..derive import replicas
 from ..problem import Path, Problem
 from ..stack import PROXY, Stack
 from ..words import quoted
-from .services import unknown
+from .services import runs_once, unknown
 
 NEEDS = frozenset({"publish", "profiles"})
 _EVERY = {"0.0.0.0", "::"}  # noqa: S104
@@ -32,6 +32,7 @@ def problems(stack: Stack) -> Iterator[Problem]:
         name = entry["service"]
         service = stack.view.services.get(name, {})
         yield from unknown(stack, path, name)
+        yield from runs_once(stack, path, name)
         if service.get("network_mode"):
             yield stack.problem(
                 path, f"{quoted(name)} has a network_mode of its own", "remove it from the file"

@@ -9,7 +9,7 @@ from ..derive import replicas
 from ..problem import Path, Problem
 from ..stack import Data, Stack
 from ..words import listed, quoted
-from .services import unknown
+from .services import runs_once, unknown
 
 NEEDS = frozenset({"routes", "host", "port", "health", "profiles"})
 
@@ -20,6 +20,7 @@ def problems(stack: Stack) -> Iterator[Problem]:
     yield from _without_container(stack)
     for index, route in enumerate(stack.data["routes"]):
         yield from unknown(stack, ("routes", index, "service"), route["service"])
+        yield from runs_once(stack, ("routes", index, "service"), route["service"])
         service = stack.view.services.get(route["service"], {})
         if service.get("network_mode"):
             yield stack.problem(
@@ -36,6 +37,8 @@ def _short(stack: Stack) -> Iterator[Problem]:
         yield stack.problem(("host",), f"the stack has several services ({several})", "write routes: instead")
     if data["host"] and not data["port"]:
         yield stack.problem(("host",), "the port is missing", "write port: and the port inside the container")
+    if data["host"] and stack.single:
+        yield from runs_once(stack, ("host",), stack.single)
     for key in ("port", "health"):
         if data[key] and not data["host"]:
             yield stack.problem((key,), "the host is missing", "write host: and the host name it answers to")

@@ -60,15 +60,17 @@ def _service(stack: Stack, name: str) -> Iterator[Problem]:
     path = ("services", name, "secrets")
     for read in secrets.reads(stack, name):
         if read.source not in stack.data["secrets"]:
+            # A name that the file defines is no value typed by mistake.
+            name_of_it = read.source if read.source in stack.view.secrets else ""
             yield stack.view.problem(
                 path,
-                f"the stack's data has no secret {quoted(read.source)}",
-                f"write secrets: {{{read.source}: …}} in the inventory",
+                f"the stack's data has no secret {quoted(name_of_it) if name_of_it else 'it lists'}",
+                f"write secrets: {{{name_of_it or 'NAME'}: …}} in the inventory",
             )
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", read.file):
             yield stack.view.problem(
                 path,
-                f"the target {quoted(read.file)} is no file of {secrets.TARGET}",
+                f"a secret's target, or its name, is no file of {secrets.TARGET}",
                 "write a plain file name as target",
             )
     yield from _one_folder(stack, name, path)

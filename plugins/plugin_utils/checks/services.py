@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..derive import replicas
 from ..derive.environment import DOTENV
 from ..problem import Path, Problem
 from ..stack import Stack, entries, mapping, strings
@@ -29,6 +30,18 @@ def unknown(stack: Stack, path: Path, name: str) -> Iterator[Problem]:
         )
 
 
+def runs_once(stack: Stack, path: Path, name: str) -> Iterator[Problem]:
+    """A problem if the service ends by itself, so that nothing would answer there."""
+    if name in stack.oneshots:
+        why = "another service awaits its end" if name in stack.awaited else 'it has restart: "no"'
+        fix = (
+            "lead to another service"
+            if name in stack.awaited
+            else "write restart: unless-stopped in the file"
+        )
+        yield stack.problem(path, f"{quoted(name)} runs once: {why}", fix)
+
+
 def problems(stack: Stack) -> Iterator[Problem]:
     """Limits and exceptions name services, profiles exist, dependencies run, env_files are there."""
     for key in ("limits", "allow"):
@@ -36,10 +49,14 @@ def problems(stack: Stack) -> Iterator[Problem]:
             if name not in stack.view.services:
                 yield from unknown(stack, (key, name), name)
     yield from _profiles(stack)
-    for name, service in stack.services.items():
+    for name in stack.services:
         yield from _dependencies(stack, name)
+    for name, service in stack.view.services.items():
+        yield from _replicas(stack, name)
         for index, entry in enumerate(entries(service, "env_file")):
-            yield from _env_file(stack, ("services", name, "env_file", index), entry)
+            required = name in stack.services and entry.get("required") is not False
+            file = str(entry.get("path") or "")
+            yield from _env_file(stack, ("services", name, "env_file", index), file, required)
 
 
 def _profiles(stack: Stack) -> Iterator[Problem]:
@@ -55,6 +72,16 @@ def _profiles(stack: Stack) -> Iterator[Problem]:
             )
 
 
+def _replicas(stack: Stack, name: str) -> Iterator[Problem]:
+    key, number = replicas.written(stack.view.services[name])
+    if number is not None and not replicas.readable(number):
+        yield stack.view.problem(
+            ("services", name, *key.split(".")),
+            f"found {quoted(number)}",
+            f"write a whole number from 0 to {replicas.MOST}",
+        )
+
+
 def _dependencies(stack: Stack, name: str) -> Iterator[Problem]:
     for other, how in mapping(stack.view.services[name], "depends_on"):
         if other not in stack.services and how.get("required") is not False:
@@ -65,20 +92,28 @@ def _dependencies(stack: Stack, name: str) -> Iterator[Problem]:
             )
 
 
-def _env_file(stack: Stack, path: Path, entry: dict[str, object]) -> Iterator[Problem]:
-    file = str(entry.get("path"))
-    inside = (stack.view.folder / file).resolve().is_relative_to(stack.view.folder.resolve())
-    if not inside:
+def _env_file(stack: Stack, path: Path, file: str, required: bool) -> Iterator[Problem]:
+    source = stack.view.folder / file
+    if file.startswith(("/", "~")) or not source.resolve().is_relative_to(stack.view.folder.resolve()):
         yield stack.view.problem(
             path, f"{quoted(file)} lies outside the stack's folder", "move the file into the folder"
         )
-    elif (
-        file.removeprefix("./") != DOTENV
-        and entry.get("required") is not False
-        and not (stack.view.folder / file).is_file()
-    ):
+    elif file == DOTENV:
+        return
+    elif source.is_file():
+        yield from _text_file(stack, path, file, source.read_bytes())
+    elif required:
         yield stack.view.problem(
             path,
             f"there is no file {quoted(file)}",
             "add it, or remove it and write its values under the stack's env",
         )
+
+
+def _text_file(stack: Stack, path: Path, file: str, content: bytes) -> Iterator[Problem]:
+    """Compose would read other bytes too, but hands them to Docker as JSON, which replaces them."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        found = f"byte {error.start} of {quoted(file)} is not UTF-8"
+        yield stack.view.problem(path, found, "save the file as UTF-8")

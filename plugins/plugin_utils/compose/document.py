@@ -61,7 +61,7 @@ def read(file: str, content: bytes) -> Document:
     except yaml.reader.ReaderError as error:
         document.say((), f"it holds U+{int(error.character):04X}", "remove the character")
     except yaml.MarkedYAMLError as error:
-        document.say((), f"it is not YAML: {visible(str(error.problem))}", "mend this line", _mark(error))
+        document.say((), f"it is not YAML: {_said(error)}", "mend this line", _mark(error))
     return document
 
 
@@ -84,6 +84,10 @@ def _nesting(text: str) -> int:
         if deepest > DEEPEST:
             break
     return deepest
+
+
+def _said(error: yaml.MarkedYAMLError) -> str:
+    return re.sub(r"(alias|anchor) '[^']*'", r"\1", visible(str(error.problem)))
 
 
 def _mark(error: yaml.MarkedYAMLError) -> int | None:
@@ -120,7 +124,8 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
 def _data(node: yaml.Node, path: Path, document: Document) -> object:
     document.lines.setdefault(path, node.start_mark.line + 1)
     if node.tag not in _TAGS:
-        document.say(path, f"found the tag {visible(node.tag)}", "remove it")
+        # Not quoted, like an alias below: a password that begins with ! or * reads as one.
+        document.say(path, "found a tag: a word that begins with !", "remove it, or put the value in quotes")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, document)
     if isinstance(node, yaml.SequenceNode):

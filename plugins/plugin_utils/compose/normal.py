@@ -7,11 +7,23 @@ import re
 from collections.abc import Callable
 
 from ..problem import Path, Say
-from ..words import kind
+from ..words import close_to, kind, listed, quoted
 from .interpolate import Text, raw
 
 Plain = dict[str, object]
-_MODES = {"rw", "ro", "z", "Z", "nocopy", "cached", "delegated", "consistent"}
+_MODES: dict[str, tuple[str, object]] = {
+    "ro": ("read_only", True),
+    "rw": ("read_only", False),
+    "nocopy": ("volume", {"nocopy": True}),
+    **{mode: ("bind", {"selinux": mode}) for mode in ("z", "Z")},
+    **{
+        mode: ("bind", {"propagation": mode})
+        for mode in ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+    },
+    **{mode: ("consistency", mode) for mode in ("cached", "delegated", "consistent")},
+}
+"""A short mount's mode → the key of the long form, and its value."""
+
 _PORT = re.compile(
     r"(?:(?P<address>\[[0-9a-fA-F:.]+\]|[0-9.]+):)?(?:(?P<published>[0-9]*(?:-[0-9]+)?):)?"
     r"(?P<target>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>tcp|udp|sctp))?\Z"
@@ -114,13 +126,26 @@ def _volume(text: str, path: Path, say: Say) -> Plain | None:
     parts = text.split(":")
     if len(parts) == 1:
         return {"type": "volume", "target": text}
-    source, target, *modes = parts
+    source, target, *rest = parts
     if len(parts) > 3 or not target.startswith("/"):
         say(path, f"{text[:60]!r} is no mount", 'write "name:/path/in/container" or "./file:/path:ro"')
         return None
+    modes = rest[0].split(",") if rest else []
+    for mode in modes:
+        if mode not in _MODES:
+            known = f"write one of: {listed(_MODES)}"
+            say(path, f"{quoted(mode)} is no mode of a mount{close_to(mode, _MODES)}", known)
     is_path = source.startswith((".", "/", "~")) or "/" in source
-    read_only = {"read_only": True} if "ro" in (modes[0].split(",") if modes else []) else {}
-    return {"type": "bind" if is_path else "volume", "source": source, "target": target, **read_only}
+    return {"type": "bind" if is_path else "volume", "source": source, "target": target, **_long(modes)}
+
+
+def _long(modes: list[str]) -> Plain:
+    """The modes of the short form as the long form has them; a later one wins."""
+    found: Plain = {}
+    for key, inner in (_MODES[mode] for mode in modes if mode in _MODES):
+        value = found.get(key)
+        found[key] = {**value, **inner} if isinstance(value, dict) and isinstance(inner, dict) else inner
+    return {key: value for key, value in found.items() if value is not False}
 
 
 def _source(text: str, path: Path, say: Say) -> Plain:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from ..forms import mistake
-from ..problem import Path
+from ..problem import Path, Unshown
 from ..words import close_to, kind, listed, quoted
 from . import document as documents
 from . import interpolate, known, merge, normal
@@ -103,7 +103,9 @@ def _define(reading: _Reading, found: Document, file: str, path: Path, value: ob
     section, name = str(path[0]), str(path[1])
     entries = reading.view.section(section)
     odd = mistake("service", name)
-    if odd:
+    if odd and section == "secrets":
+        found.say((section, Unshown(name)), f"this name {odd[0]}", odd[1])
+    elif odd:
         found.say(path, f"{quoted(name)} {odd[0]}", odd[1])
     elif name in entries:
         found.say(path, "an included file defines it too", "keep it in one file")
@@ -191,11 +193,16 @@ def _check_service_keys(found: Document, raw: Plain, path: Path) -> None:
 
 
 def _rebase(service: Plain, file: str) -> Plain:
-    """The service with its relative paths as the stack's folder sees them."""
-    for key, inner in (("volumes", "source"), ("env_file", "path")):
-        for item in _dicts(service.get(key)):
-            if isinstance(item.get(inner), str) and (key == "env_file" or item.get("type") == "bind"):
-                item[inner] = _rebased(str(item[inner]), file)
+    """The service with its relative paths as the stack's folder sees them.
+
+    A release has its env_files at these paths, so they hold no . and no .. either.
+    """
+    for mount in _dicts(service.get("volumes")):
+        if isinstance(mount.get("source"), str) and mount.get("type") == "bind":
+            mount["source"] = _rebased(str(mount["source"]), file)
+    for entry in _dicts(service.get("env_file")):
+        if isinstance(entry.get("path"), str):
+            entry["path"] = posixpath.normpath(_rebased(str(entry["path"]), file))
     return service
 
 

@@ -32,7 +32,7 @@ def wanted(stack: Stack, name: str) -> dict[str, str]:
 
 def reads_dotenv(service: Plain) -> bool:
     """Whether the service's env_file is the .env beside the file, which the release writes anew."""
-    return any(entry.get("path") in (DOTENV, f"./{DOTENV}") for entry in entries(service, "env_file"))
+    return any(entry.get("path") == DOTENV for entry in entries(service, "env_file"))
 
 
 def secret(stack: Stack, name: str) -> dict[str, str]:

@@ -44,8 +44,23 @@ def source_of(stack: Stack, mount: Plain) -> Path | None:
     if mount.get("type") != "bind" or source.startswith(("/", "~")):
         return None
     path = stack.view.folder / source
-    inside = path.resolve().is_relative_to(stack.view.folder.resolve())
-    return path if inside and (path.is_file() or any(_files(path))) else None
+    if not path.resolve().is_relative_to(stack.view.folder.resolve()):
+        return None
+    return path if path.is_file() or (any(_files(path)) and not _ignored(stack, path)) else None
+
+
+def _ignored(stack: Stack, path: Path) -> bool:
+    """Whether the folder, or one around it, keeps what it holds out of git: a .gitignore with the line `*`.
+
+    So people keep a folder of data beside a Compose file; what a run by hand left there is no configuration.
+    """
+    root = stack.view.folder.resolve()
+    around = [folder for folder in (path.resolve(), *path.resolve().parents) if folder.is_relative_to(root)]
+    return any(
+        b"*" in (folder / ".gitignore").read_bytes().split()
+        for folder in around
+        if folder != root and (folder / ".gitignore").is_file()
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -112,7 +127,9 @@ def _mounted(stack: Stack, mount: Plain) -> Plain:
     folder = data_folder(mount)
     if folder is None:
         return mount
-    return {**mount, "source": paths.data(stack.name, folder), "bind": {"create_host_path": True}}
+    own = mount.get("bind")
+    bind = {**(own if isinstance(own, dict) else {}), "create_host_path": True}
+    return {**mount, "source": paths.data(stack.name, folder), "bind": bind}
 
 
 def _at(stack: Stack, what: Shipped, target: str) -> Plain:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..compose.normal import Plain
 from ..stack import Data, Stack, inner
 
@@ -29,4 +31,9 @@ def _wanted(stack: Stack, name: str, service: Plain) -> Data:
 
 def _has(service: Plain, kind: str) -> bool:
     long = inner(service, "deploy", "resources", "limits", kind)
-    return any(value not in (None, 0, "0", -1, "-1") for value in (service.get(_SHORT[kind]), long))
+    return any(map(_bounds, (service.get(_SHORT[kind]), long)))
+
+
+def _bounds(value: object) -> bool:
+    """Whether it is a limit: 0 and what is below mean none to Docker, in whatever unit."""
+    return value is not None and not re.fullmatch(r"-.*|0*(\.0*)?\s*[a-zA-Z]*", str(value))

@@ -11,7 +11,10 @@ from ..compose.normal import Plain
 from ..dump import Override
 from ..stack import PROXY, Stack, inner, mapping
 
-HOST_WIDE = ("public", "private")
+PUBLIC = "public"
+"""The key in the override, where the file has none for it; a file's own network has another name."""
+
+HOST_WIDE = (PUBLIC, "private")
 CLOSED: Plain = {"internal": True, "driver_opts": {"com.docker.network.bridge.inhibit_ipv4": "true"}}
 
 
@@ -47,13 +50,13 @@ def definitions(stack: Stack) -> Plain:
 def _public(stack: Stack) -> Plain:
     """The proxy's public network is the host's, every other stack has one of its own."""
     if stack.name == PROXY:
-        return {public_key(stack): Override({"name": "public", "external": True})}
+        return {public_key(stack): Override({"name": PUBLIC, "external": True})}
     return {public_key(stack): Override({"name": public_name(stack)})}
 
 
 def public_key(stack: Stack) -> str:
     """The key that stands for the public network: the one of the file's that means it, else `public`."""
-    return next((key for key in stack.view.networks if external_name(stack, key) == "public"), "public")
+    return next((key for key in stack.view.networks if external_name(stack, key) == PUBLIC), PUBLIC)
 
 
 def public_name(stack: Stack) -> str:

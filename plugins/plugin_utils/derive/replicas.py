@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ..compose.normal import Plain
 from ..stack import inner
+
+MOST = 1000
 
 
 def written(service: Plain) -> tuple[str, object]:
@@ -16,4 +20,9 @@ def written(service: Plain) -> tuple[str, object]:
 def wanted(service: Plain) -> int:
     """How many containers the file wants; one unless it says."""
     _, number = written(service)
-    return int(str(number)) if str(number).isdigit() else 1
+    return int(str(number)) if number is not None and readable(number) else 1
+
+
+def readable(number: object) -> bool:
+    """Whether it is a number of containers that the agent takes, from 0 to MOST."""
+    return re.fullmatch(r"[0-9]{1,4}", str(number)) is not None and int(str(number)) <= MOST

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.drover.platform.plugins.plugin_utils import model as models
+from ansible_collections.drover.platform.plugins.plugin_utils import shape
+from ansible_collections.drover.platform.plugins.plugin_utils.compose import document
+from ansible_collections.drover.platform.plugins.plugin_utils.problem import located
+from ansible_collections.drover.platform.plugins.plugin_utils.schema import STACK
 
 COLLECTION = Path(__file__).resolve().parents[3] / "compose"
 WEB = "services:\n  web:\n    image: web:1\n    healthcheck: {test: [CMD, check]}\n"
@@ -43,10 +48,14 @@ DATA = [
     ({"allow": {"web": {"latest": "yes"}}}, '"yes" is not a reason'),
     ({"profiles": ["x"]}, 'no service has the profile "x"'),
     ({"host": "a.example.com"}, "host: the port is missing"),
-    ({"env": {"A-B": "x"}}, '"A-B" is not a variable name'),
+    ({"env": {"A-B": "x"}}, "env.…: this name is not a variable name; write one such as PUBLIC_URL"),
     ({"env": {"A\u200b": "x"}}, "U+200B ZERO WIDTH SPACE"),
     ({"env": {"COMPOSE_FILE": "x"}}, "the platform sets this name itself"),
-    ({"env": {"A": {"secret": "nope"}}}, 'there is no secret "nope"'),
+    ({"env": {"A": {"secret": "nope"}}}, "env.A.secret: no secret under the stack's secrets has this name"),
+    (
+        {"env": {"A": {"secret": "nope"}}, "secrets": {"db": "k4nary"}},
+        "write one of: db; the value itself belongs under secrets",
+    ),
     ({"publish": [{"service": "web", "port": 80, "host_port": 80}]}, "port 80/tcp belongs to the proxy too"),
     ({"publish": [{"service": "web", "port": 80, "host_port": 22}]}, "belongs to the host's SSH"),
     (
@@ -108,7 +117,12 @@ FILES = [
     ),
     ("image: web:1", "image: web:1\n    use_api_socket: true", "Compose 2.26.1 does not know it"),
     ("image: web:1", "image: web:1\n    ports: ['http']", "is no port"),
-    ("image: web:1", "image: web:1\n    secrets: [nope]", 'no secret "nope"'),
+    ("image: web:1", "image: web:1\n    secrets: [nope]", "no secret it lists"),
+    (
+        "services:\n  web:",
+        "secrets: {db: {file: x}}\nservices:\n  web:\n    secrets: [db]",
+        'no secret "db"; write secrets: {db: …}',
+    ),
     ("image: web:1", "image: web:1\n    env_file: nope.env", 'there is no file "nope.env"'),
     ("image: web:1", "image: web:1\n    depends_on: [nope]", "no service of this name starts"),
     ("image: web:1", "image: web:1\n    extends: {service: web}", "web extends itself"),
@@ -135,7 +149,7 @@ FILES = [
     ("services:", "services: {}\nservices:", "the key is there twice"),
     ("services:", "services: [", "it is not YAML"),
     ("services:", "\x01services:", "it holds U+0001"),
-    ("services:", "x: !!python/object:os.system {}\nservices:", "found the tag"),
+    ("services:", "x: !!python/object:os.system {}\nservices:", "found a tag"),
 ]
 
 
@@ -144,6 +158,75 @@ def test_files(wrong: Wrong, old: str, new: str, expected: str) -> None:
     found = wrong(WEB.replace(old, new, 1))
     assert expected in found
     assert "shop/compose.yaml:" in found
+
+
+TWO = WEB + "  two: {image: 'two:1', healthcheck: {test: [CMD, x]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fix"),
+    [
+        *((key, "host", "remove it") for key in ("pid", "ipc", "uts", "userns_mode", "cgroup")),
+        *((key, "container:shop-db-1", "remove it") for key in ("pid", "ipc", "network_mode")),
+        ("pid", "service:three", "remove it, or write one of: service:two"),
+        ("pid", "service:web", "remove it, or write one of: service:two"),
+        ("pid", "private", "remove it, or write one of: service:two"),
+        ("ipc", "Host", "remove it, or write one of: private, shareable, service:two"),
+        ("network_mode", "service:two", "remove it"),
+        ("uts", "service:two", "remove it"),
+        ("pid", "${PID:-container:x}", "remove it"),
+    ],
+)
+def test_nothing_is_shared_beyond_the_stack(wrong: Wrong, key: str, value: str, fix: str) -> None:
+    text = TWO.replace("image: web:1", f"image: web:1\n    {key}: '{value}'")
+    for reasons in {}, {"web": {"privileged": "it measures the host"}}:
+        found = wrong(text, allow=reasons)
+        assert f"services.web.{key}: found " in found and fix in found
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["pid: service:two", "ipc: service:two", "ipc: private", "ipc: shareable", "cgroup: private", "pid: ''"],
+)
+def test_what_a_stack_may_share_within_itself(wrong: Wrong, line: str) -> None:
+    assert wrong(TWO.replace("image: web:1", f"image: web:1\n    {line}")) == ""
+
+
+@pytest.mark.parametrize(
+    "sysctls", ["{net.ipv6.conf.all.disable_ipv6: 0}", "[net.ipv6.conf.eth0.disable_ipv6=0]"]
+)
+def test_ipv6_stays_off_inside(wrong: Wrong, sysctls: str) -> None:
+    text = WEB.replace("image: web:1", f"image: web:1\n    sysctls: {sysctls}")
+    assert "services.web.sysctls: found disable_ipv6 switched off" in wrong(text)
+    assert wrong(text.replace("ipv6: 0", "ipv6: 1").replace("ipv6=0", "ipv6=1")) == ""
+
+
+ONCE = [
+    TWO.replace("image: web:1", 'image: web:1\n    restart: "no"'),
+    TWO.replace(
+        "image: 'two:1'", "image: 'two:1', depends_on: {web: {condition: service_completed_successfully}}"
+    ),
+]
+
+
+@pytest.mark.parametrize("text", ONCE)
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        ({"routes": [ROUTE]}, "routes[0].service"),
+        ({"publish": [{"service": "web", "port": 1, "host_port": 1}]}, "publish[0].service"),
+    ],
+)
+def test_nothing_leads_to_what_runs_once(wrong: Wrong, text: str, data: Any, place: str) -> None:
+    found = wrong(text, **data)
+    assert f'{place}: "web" runs once: ' in found
+    assert ("write restart: unless-stopped" in found) == ("restart:" in text)
+    assert wrong(text) == "" and wrong(TWO, **data) == ""
+
+
+def test_the_short_form_needs_a_service_that_stays(wrong: Wrong) -> None:
+    text = WEB.replace("image: web:1", 'image: web:1\n    restart: "no"')
+    assert 'host: "web" runs once' in wrong(text, host="a.example.com", port=80)
 
 
 def test_the_same_without_a_mistake(wrong: Wrong) -> None:
@@ -209,6 +292,80 @@ def test_real_values(wrong: Wrong, value: str) -> None:
     assert wrong(WEB.replace("image:", "secrets: [db]\n    image:"), secrets={"db": value}) == ""
 
 
+VALUES = [
+    "k4nary-5f2e",
+    "k4nary5f2e",
+    "K4nary 5f2e!",
+    "k4nary=5f2e$x",
+    "k4nary:5f2e",
+    "k4nary/5f2e@x",
+    "k4nary\u00fc",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda value: {"env": {"A": {"secret": value}}},
+        lambda value: {"env": {"A": {value: 1}}},
+        lambda value: {"env": {"A": {f"secret:{value}": None}}},
+        lambda value: {"env": {f"A:{value}": None}},
+        lambda value: {"env": {f"A={value}": ""}},
+        lambda value: {"env": f"A={value}"},
+        lambda value: {"env": [f"A={value}"]},
+        lambda value: {"secrets": value},
+        lambda value: {"secrets": [value]},
+        lambda value: {"secrets": {f"db:{value}": None}},
+        lambda value: {"secrets": {"db": {value: None}}},
+        lambda value: {"secrets": {"db": {"value": "x-9", "uid": value}}},
+        lambda value: {"secrets": {"db": {"value": [value]}}},
+        lambda value: {"env": {"A": {"secret": [value]}}},
+        lambda value: {"secrets": {"db": f"example {value}"}},
+        lambda value: {f"db_password:{value}": None},
+        lambda value: {"platform": {"alerts": value}},
+        lambda value: {"platform": {"alerts": {value: None}}},
+        lambda value: {"platform": {"alerts": {"channels": value}}},
+        lambda value: {"platform": {"alerts": {"channels": [{"url": value}]}}},
+        lambda value: {"platform": {"alerts": {"channels": [f"example {value}"]}}},
+    ],
+)
+def test_a_secret_at_the_wrong_place_is_not_quoted(wrong: Wrong, place: Any, value: str) -> None:
+    found = wrong(WEB, **place(value))
+    assert found and "4nary" not in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("image: web:1", "image: web:1\n    secrets: [k4nary]"),
+        ("image: web:1", "image: web:1\n    secrets: ['db:k4nary!']"),
+        ("image: web:1", "image: web:1\n    secrets: [{source: db, target: '!k4nary'}]"),
+        ("services:", "secrets: {'db:k4nary': }\nservices:"),
+        ("services:", "secrets: {'k4nary!': }\nservices:"),
+        ("services:", "secrets: {db: k4nary}\nservices:"),
+        ("image: web:1", "image: web:1\n    environment: {P: !k4nary x}"),
+        ("image: web:1", "image: web:1\n    environment: {P: !k4nary}"),
+        ("image: web:1", "image: web:1\n    environment: {P: *k4nary }"),
+        ("image: web:1", "image: web:1\n    environment: {'P:k4nary\u00fc': x}"),
+    ],
+)
+def test_a_secret_in_the_file_is_not_quoted(
+    wrong: Wrong, monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    found = wrong(WEB.replace(old, new, 1))
+    assert "compose.yaml:" in found and "k4nary" not in found
+    monkeypatch.setattr(document, "_LOADER", yaml.SafeLoader)
+    assert "k4nary" not in wrong(WEB.replace(old, new, 1))
+
+
+def test_a_key_that_no_message_shows_has_its_line() -> None:
+    [problem] = shape.problems({"db:k4nary": None}, STACK.keys["secrets"], ("secrets",))
+    assert str(*located([problem], {("secrets", "db:k4nary"): ("stacks.yml", 7)})).startswith(
+        "stacks.yml:7  secrets.…: this name is not a secret's name"
+    )
+
+
 def test_no_message_holds_a_secret(wrong: Wrong) -> None:
     canary = "k4nary-5f2e"
     two = WEB + "  two:\n    image: web:1\n    labels: {x: 'a ${B}'}\n"
@@ -218,7 +375,7 @@ def test_no_message_holds_a_secret(wrong: Wrong) -> None:
         env={"B": {"secret": "a"}},
         platform={"alerts": {"channels": [canary, 1]}, "x": 1},
     )
-    assert found and canary not in found.replace(f"d.{canary}", "")
+    assert found and canary not in found
 
 
 def test_a_secret_inside_other_text(wrong: Wrong) -> None:
@@ -418,3 +575,169 @@ def test_a_route_to_a_service_without_containers(wrong: Wrong, line: str, key: s
         found = wrong(text, **data)
         assert f"shop.{place}: " in found.replace("drover_stacks[0]", "shop")
         assert f'"web" has {key}: 0' in found and f"write 1 or more for {key}" in found
+
+
+@pytest.mark.parametrize("path", ["s.env", "./x/../s.env", "deep/s.env"])
+def test_an_env_file_is_utf_8(tmp_path: Path, path: str) -> None:
+    (tmp_path / "shop" / "deep").mkdir(parents=True)
+    text = WEB.replace("image: web:1", f"image: web:1\n    env_file: {path}")
+    (tmp_path / "shop" / "compose.yaml").write_text(text)
+    for file in "s.env", "deep/s.env":
+        (tmp_path / "shop" / file).write_bytes("NAME=M\u00fcller".encode("latin-1"))
+    [found] = map(str, models.validate([{"name": "shop"}], {}, [tmp_path, COLLECTION]))
+    assert (
+        "shop/compose.yaml:4  services.web.env_file[0]: byte 6 of " in found and "save the file as" in found
+    )
+
+
+@pytest.mark.parametrize("path", ["../s.env", "x/../../s.env", "/etc/environment", "~/s.env"])
+def test_an_env_file_outside(wrong: Wrong, path: str) -> None:
+    found = wrong(
+        WEB.replace("image: web:1", f"image: web:1\n    env_file: [a.env, {path}]"), {"a.env": "A=1"}
+    )
+    assert "services.web.env_file[1]: " in found and "lies outside the stack's folder" in found
+    asleep = f"  two: {{image: 'two:1', profiles: [x], env_file: [{path}, nope.env]}}\n"
+    found = wrong(WEB + asleep)
+    assert "services.two.env_file[0]: " in found and "nope" not in found
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"pids": 0}, "limits.web.pids: 0 is too small; write 1 or more"),
+        ({"pids": -1}, "limits.web.pids: -1 is too small; write 1 or more"),
+        ({"pids": 10**9}, "write 4194304 or less"),
+        ({"cpus": 0}, "limits.web.cpus: 0 is not a number of processors (0.01 or more)"),
+        ({"cpus": 0.0}, "is not a number of processors"),
+        ({"cpus": "0"}, "is not a number of processors"),
+        ({"cpus": "0.001"}, "is not a number of processors"),
+        ({"cpus": -1}, "is not a number of processors"),
+        ({"cpus": float("nan")}, "is not a number of processors"),
+        ({"memory": "0m"}, "is not a size of memory (6m or more)"),
+        ({"memory": "5m"}, "is not a size of memory"),
+        ({"memory": "999999999999g"}, "is not a size of memory"),
+        ({"pids": 1, "cpus": 0.01, "memory": "6m"}, ""),
+        ({"cpus": "1.5", "memory": "2gb"}, ""),
+    ],
+)
+def test_nothing_is_no_limit(wrong: Wrong, limits: Any, expected: str) -> None:
+    found = wrong(WEB, limits={"web": limits})
+    assert expected in found and bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ({"limits": {"pids": 0}}, "drover_platform.limits.pids: 0 is too small; write 1 or more"),
+        ({"limits": {"memory": "1k"}}, "is not a size of memory"),
+        ({"logs": {"max_files": 0}}, "drover_platform.logs.max_files: 0 is too small; write 1 or more"),
+        ({"logs": {"max_files": 10**6}}, "write 1000 or less"),
+        ({"logs": {"max_size": "0m"}}, "is not a size"),
+        ({"proxy": {"http_port": 0}}, "0 is not a port"),
+        ({"logs": {"max_files": 1, "max_size": "1k"}}, ""),
+    ],
+)
+def test_bounds_of_the_platform(wrong: Wrong, platform: Any, expected: str) -> None:
+    found = wrong(WEB, platform=platform)
+    assert expected in found and bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(("uid", "expected"), [(-1, "0 or more"), (2**32, "or less"), (0, "")])
+def test_bounds_of_a_user(wrong: Wrong, uid: int, expected: str) -> None:
+    found = wrong(WEB, secrets={"db": {"value": "k4nary", "uid": uid}})
+    assert expected in found and bool(found) == bool(expected) and str(2**32) not in found
+
+
+@pytest.mark.parametrize("value", [0, -5, 10**12])
+def test_a_variable_may_be_any_number(wrong: Wrong, value: int) -> None:
+    assert wrong(WEB, env={"OFFSET": value}) == ""
+
+
+@pytest.mark.parametrize("key", ["port", "host_port"])
+def test_port_0_is_none(wrong: Wrong, key: str) -> None:
+    entry = {"service": "web", "port": 80, "host_port": 81, key: 0}
+    assert f"publish[0].{key}: 0 is not a port" in wrong(WEB, publish=[entry])
+
+
+@pytest.mark.parametrize("mode", ["RO", "readonly", "ro,x", "", "ro,"])
+def test_an_unknown_mode_of_a_mount(wrong: Wrong, mode: str) -> None:
+    found = wrong(WEB.replace("image: web:1", f"image: web:1\n    volumes: ['/mnt/x:/x:{mode}']"))
+    assert "services.web.volumes[0]: " in found and "is no mode of a mount" in found
+    assert "write one of: ro, rw, nocopy" in found
+
+
+LONG_MOUNT = "{type: bind, source: ./data, target: /data}"
+
+
+@pytest.mark.parametrize("mount", ["'./data:/data'", "'./data/:/data:rw'", LONG_MOUNT])
+def test_a_folder_with_files_is_configuration_only_when_read_only(wrong: Wrong, mount: str) -> None:
+    text = WEB.replace("image: web:1", f"image: web:1\n    volumes: [{mount}]")
+    found = wrong(text, {"data/deep/dump.rdb": "left by a run by hand"})
+    assert (
+        "services.web.volumes[0]: the folder" in found and "holds files and is mounted without :ro" in found
+    )
+    assert 'write the line "*" into data/.gitignore' in found
+    assert wrong(text.replace(mount, "'./data:/data:ro'")) == ""
+    assert wrong(text.replace(mount, LONG_MOUNT.replace("}", ", read_only: true}"))) == ""
+
+
+def test_one_file_may_be_mounted_without_ro(wrong: Wrong) -> None:
+    text = WEB.replace("image: web:1", "image: web:1\n    volumes: ['./web.conf:/etc/web.conf']")
+    assert wrong(text, {"web.conf": "x"}) == ""
+
+
+def networks(text: str) -> str:
+    return WEB + f"    networks: [x]\nnetworks: {{x: {text}}}\n"
+
+
+def test_a_network_of_the_file_s_own_is_not_called_public(wrong: Wrong) -> None:
+    text = networks("{}").replace("x", "public")
+    assert "networks.public: the name stands for the network that the proxy joins" in wrong(text)
+    assert wrong(text.replace("{}", "{external: true}")) == ""
+    assert wrong(text.replace("public", "front")) == ""
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("{enable_ipv6: true}", "networks.x.enable_ipv6: found an IPv6 network"),
+        ("{enable_ipv6: 'true'}", "networks.x.enable_ipv6: found an IPv6 network"),
+        (
+            "{driver_opts: {com.docker.network.bridge.gateway_mode_ipv6: routed}}",
+            "networks.x.driver_opts.com.docker.network.bridge.gateway_mode_ipv6: it would open",
+        ),
+        (
+            "{driver_opts: {com.docker.network.bridge.gateway_mode_ipv4: nat-unprotected}}",
+            "gateway_mode_ipv4: it would open",
+        ),
+        ("{enable_ipv6: false}", ""),
+        ("{driver_opts: {com.docker.network.bridge.name: br-x}}", ""),
+    ],
+)
+def test_a_network_that_cannot_be_closed(wrong: Wrong, network: str, expected: str) -> None:
+    found = wrong(networks(network))
+    assert expected in found and bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("two_public", "the proxy's way to two"),
+        ("one_public", "the proxy's way to one"),
+        ("two_default", "two"),
+        ("proxy_public", "the proxy's way to proxy"),
+        ("private", "the host"),
+        ("one_default", ""),
+        ("two_front", ""),
+    ],
+)
+def test_the_platform_s_network_names(tmp_path: Path, name: str, owner: str) -> None:
+    texts = {"one": networks(f"{{name: {name}}}"), "two": WEB}
+    for folder, text in texts.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "compose.yaml").write_text(text)
+    for order in ("one", "two"), ("two", "one"):
+        stacks = [{"name": each, "routes": [ROUTE] if each == "two" else []} for each in order]
+        found = "\n".join(map(str, models.validate(stacks, {}, [tmp_path, COLLECTION])))
+        assert bool(found) == bool(owner)
+        assert not owner or f'networks.x: the name "{name}" belongs to {owner} too' in found

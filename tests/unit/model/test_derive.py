@@ -77,6 +77,9 @@ def test_no_port_opens_unless_published(override: Made, released: Made) -> None:
         ("mem_limit: 1g", {}, {"pids_limit": 512}),
         ("mem_limit: 1g", {"memory": "2g"}, {"mem_limit": "2g", "pids_limit": 512}),
         ("pids_limit: 0", {}, {"mem_limit": "512m", "pids_limit": 512}),
+        ("pids_limit: -1\nmem_limit: 0m", {}, {"mem_limit": "512m", "pids_limit": 512}),
+        ("mem_limit: 0.0GB", {}, {"mem_limit": "512m", "pids_limit": 512}),
+        ("mem_limit: 0.5g", {}, {"pids_limit": 512}),
         (
             "deploy: {resources: {limits: {memory: 1g}}}",
             {},
@@ -157,6 +160,33 @@ def test_health_is_looked_at_early(override: Made, said: str, added: dict[str, s
     assert override(text)["services"]["web"].get("healthcheck") == added
 
 
+@pytest.mark.parametrize(
+    ("said", "added"),
+    [
+        ("", {"test", "interval", "timeout", "retries", "start_period", "start_interval"}),
+        ("interval: 30m", {"test", "timeout", "retries", "start_period", "start_interval"}),
+        ("disable: false, retries: 2, start_period: 5m", {"test", "interval", "timeout", "start_interval"}),
+        ("test: [], retries: 0", {"test", "interval", "timeout", "start_period", "start_interval"}),
+        ("test: [CMD, mine]", {"start_period", "start_interval"}),
+    ],
+)
+def test_a_known_image_s_health_check_takes_the_file_s_keys(
+    override: Made, said: str, added: set[str]
+) -> None:
+    found = override(f"services: {{db: {{image: 'postgres:17.5', healthcheck: {{{said}}}}}}}")
+    assert set(found["services"]["db"]["healthcheck"]) == added
+
+
+@pytest.mark.parametrize("said", ["disable: true", "disable: 'true'", "test: NONE", "test: [NONE]"])
+def test_a_health_check_stays_switched_off_with_a_reason(override: Made, wrong: Made, said: str) -> None:
+    text = f"services: {{db: {{image: 'postgres:17.5', healthcheck: {{{said}}}}}}}"
+    found = wrong(text)
+    assert "services.db: its health check is switched off; remove disable from the file" in found
+    assert "allow: {db: {no_health_check:" in found
+    reasons = {"db": {"no_health_check": "its vendor asks for it"}}
+    assert "healthcheck" not in override(text, allow=reasons)["services"]["db"]
+
+
 def test_what_ties_a_service_to_one_run_is_reset(released: Made) -> None:
     text = released(WEB + "    container_name: web1\n    build: .\n    pull_policy: always\n").files[
         "platform.yaml"
@@ -207,7 +237,7 @@ def test_a_changed_file_concerns_only_its_readers(released: Made) -> None:
 
 def test_folders_and_configs(override: Made, released: Made) -> None:
     text = WEB + (
-        "    volumes: ['./conf:/etc/conf']\n    configs: [a, {source: b, target: /etc/b}]\n"
+        "    volumes: ['./conf:/etc/conf:ro']\n    configs: [a, {source: b, target: /etc/b}]\n"
         "configs: {a: {file: ./conf/a}, b: {content: 'port ${PORT:-1}'}}\n"
     )
     files = {"conf/a": "1", "conf/deep/b": "2", "conf/.gitkeep": ""}
@@ -218,9 +248,41 @@ def test_folders_and_configs(override: Made, released: Made) -> None:
     assert shipped == {"conf/a", "conf/deep/b", "a", "b"}
 
 
-def test_an_empty_folder_is_data(override: Made) -> None:
-    found = web(override, "volumes: ['./data:/data']", files={"data/.gitkeep": ""})
-    assert found["volumes"][0]["source"] == "/srv/stacks/shop/data/data"
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"data/.gitkeep": ""},
+        {"data/.gitignore": "*\n!.gitignore\n", "data/deep/dump.rdb": "by hand"},
+        {"data/.gitignore": "# mine\r\n*\r\n", "data/.gitkeep": "", "data/dump.rdb": "by hand"},
+    ],
+)
+@pytest.mark.parametrize("mode", ["", ":ro"])
+def test_an_empty_or_ignored_folder_is_data(
+    override: Made, released: Made, files: dict[str, str], mode: str
+) -> None:
+    volumes = f"volumes: ['./data:/data{mode}', './data/deep:/deep{mode}']"
+    sources = [mount["source"] for mount in web(override, volumes, files=files)["volumes"]]
+    assert sources == ["/srv/stacks/shop/data/data", "/srv/stacks/shop/data/data/deep"]
+    made = released(WEB + f"    {volumes}\n", files=files)
+    assert made.shipped == () and made.manifest["data_folders"] == ["data", "data/deep"]
+
+
+@pytest.mark.parametrize(
+    ("mount", "more"),
+    [
+        ("n:/n:nocopy", {"volume": {"nocopy": True}}),
+        ("n:/n:ro,nocopy", {"read_only": True, "volume": {"nocopy": True}}),
+        ("n:/n:rw", {}),
+        ("/mnt/x:/x:Z,rshared,ro", {"read_only": True, "bind": {"selinux": "Z", "propagation": "rshared"}}),
+        ("/mnt/x:/x:cached", {"consistency": "cached"}),
+        ("./data:/d:z", {"bind": {"selinux": "z", "create_host_path": True}}),
+        ("./data:/d:ro", {"read_only": True, "bind": {"create_host_path": True}}),
+    ],
+)
+def test_modes_of_a_short_mount_stay(override: Made, mount: str, more: dict[str, Any]) -> None:
+    text = WEB + f"    volumes: ['{mount}', './c:/c:ro']\nvolumes: {{n: }}\n"
+    found = override(text, {"c/a": "1"})["services"]["web"]["volumes"][0]
+    assert {key: value for key, value in found.items() if key not in ("type", "source", "target")} == more
 
 
 # --- secrets and environment
@@ -309,6 +371,21 @@ def test_what_travels_with_a_release(released: Made) -> None:
         "more/more.yaml",
         "platform.yaml",
     ]
+
+
+@pytest.mark.parametrize("path", ["a.env", "./a.env", "././a.env", "./conf/../a.env", "conf//../a.env"])
+def test_an_env_file_has_one_path(released: Made, path: str) -> None:
+    made = released(WEB + f"    env_file: {path}\n", {"a.env": "A=1"})
+    assert made.files["a.env"] == b"A=1" and len(made.files) == 5
+    other = released(WEB + f"    env_file: {path}\n", {"a.env": "A=2"})
+    assert other.manifest["services"] != made.manifest["services"]
+
+
+@pytest.mark.parametrize("path", [".env", "./.env", "./x/../.env"])
+def test_the_dotenv_is_found_by_any_path(released: Made, path: str) -> None:
+    text = WEB + f"    env_file: {path}\n  two: {{image: 'two:1', healthcheck: {{test: [CMD, x]}}}}\n"
+    made = released(text, env={"URL": {"secret": "url"}}, secrets={"url": "k4nary"})
+    assert made.secret_env == {"web": "URL=k4nary\n"}
 
 
 def test_the_dotenv_runs_compose_by_hand(released: Made) -> None:

@@ -43,7 +43,7 @@ SERVICE = st.builds(
         restart=st.sampled_from(["always", "no", "on-failure"]),
         networks=st.sampled_from([["back"], {"back": {"aliases": ["b"]}, "default": None}]),
         volumes=st.lists(
-            st.sampled_from(["./conf:/conf", "data:/data", "./state:/state", "/mnt/x:/y:ro"]), max_size=3
+            st.sampled_from(["./conf:/conf:ro", "data:/data", "./state:/state", "/mnt/x:/y:ro"]), max_size=3
         ),
         mem_limit=st.sampled_from(["1g", 0]),
         deploy=st.sampled_from([{"replicas": 2}, {"resources": {"limits": {"cpus": "1"}}}]),
@@ -58,7 +58,8 @@ SERVICE = st.builds(
 def stacks(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the Compose file's data, the stack's data)"""
     services = draw(st.dictionaries(NAMES, SERVICE, min_size=1, max_size=4))
-    routed = draw(st.lists(st.sampled_from(sorted(services)), unique=True))
+    staying = [name for name, service in sorted(services.items()) if service.get("restart") != "no"]
+    routed = draw(st.lists(st.sampled_from(staying), unique=True)) if staying else []
     data = {
         "name": "shop",
         "profiles": ["tools"] if any("profiles" in service for service in services.values()) else [],
