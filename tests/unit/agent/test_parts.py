@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,10 +12,11 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from drover import compose, disk, facts, health, release, secrets
+from drover import compose, disk, facts, health, release, secrets, state
 from drover.docker import Container, Dependency, dependencies, parse, seconds
 from drover.layout import Layout
 from drover.lock import held
@@ -499,6 +501,29 @@ def test_broken_state_is_put_aside(tmp_path: Path, content: bytes) -> None:
 def test_reader_of_a_fresh_host_writes_nothing(tmp_path: Path) -> None:
     assert State(tmp_path / "var/state.db", write=False).seen() == {}
     assert not list(tmp_path.iterdir())
+
+
+def test_two_that_open_a_new_state_at_the_same_time_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    looked: list[str] = []
+
+    class Slow(sqlite3.Connection):
+        """Sees a new file, and by then somebody else has made its tables."""
+
+        def execute(self, statement: str, *values: Any) -> Any:
+            found = super().execute(statement, *values)
+            if "user_version" not in statement or looked:
+                return found
+            looked.append(statement)
+            rows = found.fetchall()
+            monkeypatch.undo()
+            State(path).record(ROW)
+            return SimpleNamespace(fetchone=lambda: rows[0])
+
+    monkeypatch.setattr(state, "_connect", lambda path: sqlite3.connect(path, factory=Slow))
+    assert State(path).last()["shop"] == ROW
 
 
 def test_secrets_never_reach_an_error_of_a_command(tmp_path: Path) -> None:

@@ -172,7 +172,24 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Create the tables in a new file, all or none."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    """Create the tables in a new file, all or none.
+
+    Whoever finds a new file takes its write lock and looks again: another process may have been faster.
+    """
+    if _version(connection) == 0:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if _version(connection) == 0:
+                _create(connection)
     return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """One by one: `executescript` would commit, and let go of the lock, before its first statement."""
+    for statement in SCHEMA.split(";"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
