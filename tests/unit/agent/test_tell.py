@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from docker_model import Place
-from drover import cli, health, report, sender, status
+from drover import cli, disk, health, report, sender, status
 from drover.host import Host
 from drover.layout import Layout
 from drover.report import Event, is_repeat
@@ -139,6 +139,18 @@ def test_full_disk_loses_no_event(host: Host, channel: Channel, monkeypatch: pyt
         assert not report.report(host, EVENT)
     assert sender.send(host) == 1
     assert "disk is filling" in channel.got[0][0][-1]
+
+
+def test_full_memory_leaves_the_journal_and_stops_nobody(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    told: list[Event] = []
+    monkeypatch.setattr(report, "queue", full)
+    monkeypatch.setattr(disk, "replace", full)
+    monkeypatch.setattr(report, "journal", told.append)
+    assert report.report(host, EVENT)
+    assert told == [EVENT]
 
 
 # Status

@@ -48,7 +48,7 @@ def report(host: Host, event: Event, now: float | None = None) -> bool:
     try:
         fresh = queue(host, event, now)
     except (sqlite3.Error, OSError):
-        fresh = _spool(host.layout.run / "events", event, now)
+        fresh = _spooled(host.layout.run / "events", event, now)
     if fresh:
         journal(event)
         wake(host)
@@ -76,6 +76,14 @@ def queue(host: Host, event: Event, now: float) -> bool:
             (WAITING,),
         )
     return True
+
+
+def _spooled(folder: Path, event: Event, now: float) -> bool:
+    """With no room in memory either the journal alone is told; whoever reports goes on with its work."""
+    try:
+        return _spool(folder, event, now)
+    except OSError:
+        return True
 
 
 def _spool(folder: Path, event: Event, now: float) -> bool:
