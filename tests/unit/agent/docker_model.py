@@ -103,6 +103,8 @@ class Docker:
         self.rejects: dict[str, str] = {}  # project → Compose's words
         self.changes = 0
         self.kill_after: int | None = None
+        self.dies_before = ""  # the engine is gone from the first command on that has this word
+        self.dead = False
         self._next = 0
 
     # The runner
@@ -114,6 +116,9 @@ class Docker:
         self.commands.append(words)
         if words[0] != "docker":
             return Result(0, "", "")
+        self.dead = self.dead or self.dies_before in words
+        if self.dead:
+            return Result(1, "", "Cannot connect to the Docker daemon")
         if words[1] == "compose":
             return self._compose(words)
         verb = " ".join(words[1:3]) if words[1] in ("image", "network", "volume") else words[1]

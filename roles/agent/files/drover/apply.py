@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -65,8 +66,11 @@ def apply(
     wishes = accept.merged(host.layout, wishes, told, options.check)
     chosen, problems = (_asked(each, options) for each in wishes)
     unknown = options.only - set(wishes.stacks) - set(wishes.problems)
-    containers = _observed(host, options)
-    plans, odd = plan_all(host, chosen.values(), containers, options.touched)
+    try:
+        containers = _observed(host, options)
+        plans, odd = plan_all(host, chosen.values(), containers, options.touched)
+    except DroverError as failure:
+        return _nothing_seen(host, {**told, **chosen}, options, told, str(failure))
     problems |= odd
     failed: dict[str, str] = {}
     if not options.check:
@@ -79,7 +83,7 @@ def apply(
         *failed.values(),
     ]
     if errors:
-        errors = list(map(record.redactor(host), errors))
+        errors = list(map(record.redactor(host.layout), errors))
     before, after = describe(plans, containers)
     return Answer(plans, errors, before, after, frozenset(failed), accept.unlisted(host.layout, told))
 
@@ -96,6 +100,24 @@ def _observed(host: Host, options: Options) -> tuple[Container, ...]:
         if options.check:
             return ()
         raise
+
+
+def _nothing_seen(
+    host: Host,
+    chosen: Mapping[str, Manifest],
+    options: Options,
+    told: Mapping[str, Manifest],
+    text: str,
+) -> Answer:
+    """Docker tells nothing: what was told is wanted all the same, and each stack's history says why not."""
+    text = record.redactor(host.layout)(text)
+    if not options.check:
+        for name, wish in chosen.items():
+            with suppress(DroverError, OSError):  # the failure that counts is Docker's
+                if name in told:
+                    accept.want(host.layout, wish)
+            record.refuse(host, wish, text, options.action)
+    return Answer({}, [text], "", "", frozenset(chosen))
 
 
 def plan_all(
@@ -143,9 +165,11 @@ def _carry_out(
     Returns failures by stack.
     """
     failed: dict[str, str] = {}
+    finished: set[str] = set()
     began = time.time()
 
     def done(each: Plan, trouble: StackError | None) -> None:
+        finished.add(each.wish.stack)
         text = record.record(host, each, trouble, options.action, time.time() - began)
         if text:
             failed[each.wish.stack] = text
@@ -165,7 +189,12 @@ def _carry_out(
         [each for each in present if each.wish.stack != PROXY],
     ):
         if group:
-            carry.bring(host, group, done)
+            try:
+                carry.bring(host, group, done)
+            except TROUBLE as error:  # Docker died under it: every stack that was on its way hears of it
+                for each in group:
+                    if each.wish.stack not in finished:
+                        done(each, StackError(str(error)))
             _connect(host, wishes, done, failed)
     return failed
 
@@ -193,7 +222,15 @@ def _connect(
     """A proxy that was made anew has to be connected to all stacks again."""
     from drover import serve
 
-    containers = observe(host.run)
+    proxy = wishes.stacks.get(PROXY)
+    if not proxy:
+        return
+    try:
+        containers = observe(host.run)
+    except DroverError as error:
+        if not failed:  # else those that failed have told of it
+            done(Plan(proxy), StackError(str(error)))
+        return
     for wish in wishes.stacks.values():
         try:
             serve.connect(host, [wish], containers)

@@ -47,6 +47,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(wish: argparse.Namespace, text: str) -> int:
+    from drover.record import redactor
+
+    text = redactor(Layout(wish.root))(text)
     if getattr(wish, "json", False):
         print(
             json.dumps(
@@ -179,10 +182,15 @@ def readable(answer: Answer, check: bool) -> str:
 
 def _boot(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.apply import Options, apply
+    from drover.record import docker_is_silent
     from drover.release import standing, wishes
 
     with _locked(layout, "boot", wish.wait) as host:
-        _await_docker(host)
+        try:
+            _await_docker(host)
+        except DroverError as failure:
+            docker_is_silent(host, str(failure))
+            raise
         answer = apply(host, wishes(layout, standing), Options("boot"))
     print(json.dumps(answer.data()) if wish.json else readable(answer, False))
     return 1 if answer.errors else 0

@@ -104,9 +104,10 @@ def observe(run: Runner) -> tuple[Container, ...]:
     shown = run(inspect_command(listed.out.split()))
     if shown.code and not shown.out.strip():
         raise DroverError(f"Docker does not answer: {shown.words}")
-    return parse(
-        shown.out
-    )  # a container that went meanwhile is missing from the answer, and that is the truth
+    try:
+        return parse(shown.out)  # a container that went meanwhile is missing, and that is the truth
+    except ValueError:
+        raise DroverError(f"Docker does not answer: {shown.words[-200:]}") from None
 
 
 def parse(text: str) -> tuple[Container, ...]:
