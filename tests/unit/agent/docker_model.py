@@ -57,10 +57,12 @@ class Box:
     networks: set[str] = field(default_factory=set)
     depends: str = ""
     health: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
 
     def inspect(self) -> dict[str, Any]:
         label = "com.docker.compose."
         labels = {
+            **self.labels,
             f"{label}project": self.stack,
             f"{label}service": self.service,
             f"{label}config-hash": self.hash,
@@ -338,6 +340,7 @@ class Docker:
             networks=networks,
             depends=service.get("depends", ""),
             health=service.get("health", ""),
+            labels=service.get("labels", {}),
         )
         return Result(0, "", "")
 

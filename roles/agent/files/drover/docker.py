@@ -14,6 +14,7 @@ LABEL = "com.docker.compose."
 HEALTHY = "service_healthy"
 COMPLETED = "service_completed_successfully"
 SCRATCH = "drover.scratch"
+REASON = "drover.reason."  # labels that the model gives to services with an exception
 LOG_LINES = 20
 
 
@@ -45,6 +46,7 @@ class Container(NamedTuple):
     restarts: int
     networks: Mapping[str, str]  # name → address
     depends: tuple[Dependency, ...]
+    reasons: Mapping[str, str] = {}  # rule that it breaks → why
 
     @property
     def usual_name(self) -> str:
@@ -148,6 +150,11 @@ def _container(raw: Mapping[str, Any]) -> Container:
         restarts=int(raw.get("RestartCount", 0)),
         networks={name: end.get("IPAddress") or "" for name, end in sorted(networks.items())},
         depends=dependencies(labels.get(f"{LABEL}depends_on", "")),
+        reasons={
+            label.removeprefix(REASON): " ".join(why.split())
+            for label, why in sorted(labels.items())
+            if label.startswith(REASON)
+        },
     )
 
 

@@ -32,6 +32,7 @@ class Line(NamedTuple):
     services: dict[str, dict[str, Any]]
     problems: list[str]
     urls: list[str]
+    reasons: dict[str, dict[str, str]]  # service → rule that it breaks → why
 
 
 def status(host: Host, only: str = "") -> dict[str, Any]:
@@ -44,7 +45,7 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
     lines = [_line(host, plans[name], of_stack(containers, name), last.get(name)) for name in sorted(plans)]
     problems = {**wishes.problems, **odd}
     lines += [
-        Line(name, "", "", WRONG, 0.0, {}, [text], [])
+        Line(name, "", "", WRONG, 0.0, {}, [text], [], {})
         for name, text in sorted(problems.items())
         if only in ("", name)
     ]
@@ -73,6 +74,7 @@ def _line(host: Host, plan: Plan, own: Sequence[Container], last: Row | None) ->
         services=_services(wish, own),
         problems=[*wrong, *plan.waits, *behind],
         urls=[f"http://{route.host}{route.path}" for route in wish.routes],
+        reasons={each.service: dict(each.reasons) for each in own if each.running and each.reasons},
     )
 
 
@@ -150,6 +152,11 @@ def table(found: Mapping[str, Any]) -> str:
         text.append(_row(row, widths))
         text += [f"  ! {problem}" for problem in line["problems"]]
         text += [f"    {url}" for url in line["urls"]]
+        text += [
+            f"    {service}: {rule}: {why}"
+            for service, rules in line["reasons"].items()
+            for rule, why in rules.items()
+        ]
     if not rows:
         text.append("no stack is on this host")
     if found["events_waiting"]:
