@@ -190,7 +190,39 @@ def test_status_says_when_the_wish_was_not_reached(shop: Place) -> None:
     assert "is wanted and not reached: shop: image web:2 is not here" in line["problems"][0]
 
 
+def test_status_shows_why_a_service_may_break_a_rule(shop: Place) -> None:
+    labels = {"drover.reason.latest": "moves\nwith us", "drover.reason.privileged": "a device", "else": "x"}
+    shop.write("shop", {"web": {"image": "web:1", "labels": labels}, "db": {"image": "db:1"}})
+    assert not shop.apply().errors
+    found = status.status(shop.host(write=False), "shop")
+    assert found["stacks"][0]["reasons"] == {"web": {"latest": "moves with us", "privileged": "a device"}}
+    assert "\n    web: latest: moves with us\n    web: privileged: a device" in status.table(found)
+
+
 # The command line
+
+
+@pytest.mark.parametrize(
+    ("given_name", "environment", "who"),
+    [
+        ("anna@laptop", {"SUDO_USER": "deploy"}, "anna@laptop"),
+        ("a\n\x1bb" + "c" * 99, {}, "ab" + "c" * 62),
+        ("", {"SUDO_USER": "deploy", "LOGNAME": "root"}, "deploy"),
+        ("\n", {"LOGNAME": "anna", "USER": "root"}, "anna"),
+        ("", {"DROVER_WHO": "nobody"}, "root"),
+    ],
+)
+def test_history_says_who_asked(
+    shop: Place, monkeypatch: pytest.MonkeyPatch, given_name: str, environment: dict[str, str], who: str
+) -> None:
+    for variable in ("SUDO_USER", "LOGNAME", "USER"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(cli, "runner", lambda *_: shop.docker)
+    shop.write("shop", {"web": {"image": "web:2", "public": True}}, version="2")
+    assert cli.main(["--root", str(shop.layout.root), "apply", f"--who={given_name}"]) == 0
+    assert shop.host().state.last()["shop"].who == who
 
 
 def test_usage_and_errors(

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from drover import __version__
-from drover.host import Host
+from drover.host import Host, who
 from drover.layout import Layout
 from drover.run import DroverError, runner
 from drover.state import State
@@ -95,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="with --check: a secret file that would be written; may be repeated",
     )
+    apply.add_argument("--who", default="", metavar="NAME", help="who asks for it, for history")
     _waits(apply)
     _json(apply)
     apply.set_defaults(command=_apply)
@@ -136,12 +137,12 @@ def _json(verb: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def _locked(layout: Layout, purpose: str, wait: float) -> Iterator[Host]:
+def _locked(layout: Layout, purpose: str, wait: float, name: str = "") -> Iterator[Host]:
     """A host of our own until the end: nothing else applies meanwhile."""
     from drover.lock import held
 
     with held(layout.run / "lock", purpose, wait, _say) as descriptor:
-        host = Host(layout, runner([descriptor]), State(layout.state), _say)
+        host = Host(layout, runner([descriptor]), State(layout.state), _say, who(name))
         try:
             yield host
         finally:
@@ -156,7 +157,7 @@ def _apply(wish: argparse.Namespace, layout: Layout) -> int:
     if wish.check:
         reader = Host(layout, runner(), State(layout.state, write=False), _say)
         return _answer(wish, reader, options, text)
-    with _locked(layout, "apply", wish.wait) as host:
+    with _locked(layout, "apply", wish.wait, wish.who) as host:
         return _answer(wish, host, options, text)
 
 

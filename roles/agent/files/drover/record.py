@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from drover.docker import last_words
-from drover.host import Host, who
+from drover.host import Host
 from drover.layout import Layout
 from drover.plan import Plan
 from drover.release import Manifest
@@ -34,7 +34,7 @@ def record(host: Host, done: Plan, trouble: StackError | None, action: str, seco
     if done.steps or text:
         row = Row(
             at=time.time(),
-            who=who(),
+            who=host.who,
             action="remove" if wish.absent else action,
             stack=wish.stack,
             release=wish.release,
