@@ -57,9 +57,8 @@ def networks(each: Container) -> frozenset[str]:
     return frozenset(name for name in each.networks if each.stack != PROXY or not name.endswith("_public"))
 
 
-def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Container]) -> list[str]:
-    """Connect the proxy to the public network of each stack that has one; returns what was done."""
-    done = []
+def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Container]) -> None:
+    """Connect the proxy to the public network of each stack that has one."""
     proxies = [each for each in of_stack(containers, PROXY) if each.running]
     for wish in wishes:
         own = of_stack(containers, wish.stack)
@@ -68,8 +67,6 @@ def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Contain
             if network not in each.networks:
                 command = ["docker", "network", "connect", network, each.identity]
                 docker.do(host.run, command, allowed="already exists")
-                done.append(f"connect {each.name} to {network}")
-    return done
 
 
 def await_served(host: Host, wishes: Sequence[Manifest]) -> None:
