@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from drover import compose, disk, facts, health, release, secrets, state
+from drover import compose, disk, facts, health, release, routes, secrets, state
 from drover.docker import Container, Dependency, dependencies, parse, seconds
 from drover.layout import Layout
 from drover.lock import held
@@ -115,11 +115,11 @@ ROUTES = st.builds(Route, HOSTS, PATHS, st.just("web"), st.integers(1, 65535), s
 
 @given(NAMES, st.lists(ROUTES, min_size=1, max_size=5), st.integers(1, 4))
 @settings(max_examples=60)
-def test_what_is_rendered_is_valid(stack: str, routes: list[Route], count: int) -> None:
+def test_what_is_rendered_is_valid(stack: str, found: list[Route], count: int) -> None:
     names = [f"{stack}-web-{number}" for number in range(1, count + 1)]
-    text = traefik.render(Manifest(stack, routes=tuple(routes)), {"web": names})
+    text = traefik.render(Manifest(stack, routes=tuple(found)), {"web": names})
     traefik.validate(text)
-    assert text.count("http://") == count * len(routes)
+    assert text.count("http://") == count * len(found)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -163,6 +163,34 @@ def test_path_route_matches_whole_segments_and_wins_over_its_host() -> None:
     routers = json.loads(GOOD)["http"]["routers"]
     assert routers["shop-0"]["rule"] == "Host(`a.example`) && (Path(`/api`) || PathPrefix(`/api/`))"
     assert routers["shop-0"]["priority"] > routers["shop-1"]["priority"]
+
+
+def test_servers_are_the_replicas_that_run_whatever_their_numbers() -> None:
+    """Compose makes a third replica when the first of two was removed by hand."""
+    two = Manifest("shop", services={"web": PLAIN._replace(replicas=2)}, routes=(SHOP,))
+    third = container("web", number=3, name="shop-web-3")
+    second = third._replace(number=2, name="shop-web-2")
+    assert "shop-web-1" in routes.text(two, [second]) and "shop-web-2" in routes.text(two, [second])
+    both = routes.text(two, [second, third])
+    assert "shop-web-3" in both and "shop-web-1" not in both
+
+
+SHOP = Route("a.example", "/api/", "web", 80, None)
+
+
+def test_places_are_read_back_from_a_route_file(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert routes.places(layout, "shop") == frozenset()
+    found = Manifest("shop", services={"web": PLAIN}, routes=(SHOP, SHOP._replace(path="/")))
+    routes.write(layout, "shop", routes.text(found, []))
+    assert (
+        routes.places(layout, "shop")
+        == set(map(routes.place, found.routes))
+        == {
+            ("a.example", "/api"),
+            ("a.example", "/"),
+        }
+    )
 
 
 # Docker's answers
@@ -352,17 +380,17 @@ def test_owner_is_given_file_by_file_and_future_times_become_now(tmp_path: Path)
     folder.mkdir()
     (folder / "key").write_text("x")
     os.utime(folder / "key", (time.time() + 999,) * 2)
-    assert not secrets.give(folder, os.getuid())
+    secrets.give(folder, os.getuid())
     assert (folder / "key").stat().st_mtime <= time.time() + 0.1
     if os.getuid() == 0:
-        assert secrets.give(folder, 4321)
+        secrets.give(folder, 4321)
         assert {path.stat().st_uid for path in (folder, folder / "key")} == {4321}
 
 
 def test_link_is_never_followed(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "web").symlink_to("other")
-    assert not secrets.give(tmp_path / "web", 4321)
+    secrets.give(tmp_path / "web", 4321)
     assert (tmp_path / "other").stat().st_uid == os.getuid()
 
 

@@ -25,7 +25,8 @@ class Options(NamedTuple):
 
     action: str = "apply"
     check: bool = False
-    only: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None  # stacks to apply; None for every one of this host
+    complete: bool = False  # what was told is every stack of this host but the proxy
     touched: frozenset[str] = frozenset()  # secret files that would be written, in a dry run
 
 
@@ -64,13 +65,19 @@ def apply(
 ) -> Answer:
     """Make it so; in a dry run only say what would be done. `told` are manifests that become wanted."""
     wishes = accept.merged(host.layout, wishes, told, options.check)
+    unlisted = accept.unlisted(host.layout, told) if options.complete else ()
+    taken = accept.taken(host.layout, told) if options.complete else {}
+    if taken:
+        return _refused(host, told, taken, options)._replace(unlisted=unlisted)
     chosen, problems = (_asked(each, options) for each in wishes)
-    unknown = options.only - set(wishes.stacks) - set(wishes.problems)
+    unknown = (options.only or frozenset()) - set(wishes.stacks) - set(wishes.problems)
     try:
         containers = _observed(host, options)
         plans, odd = plan_all(host, chosen.values(), containers, options.touched)
     except DroverError as failure:
-        return _nothing_seen(host, {**told, **chosen}, options, told, str(failure))
+        return _nothing_seen(host, {**told, **chosen}, options, told, str(failure))._replace(
+            unlisted=unlisted
+        )
     problems |= odd
     failed: dict[str, str] = {}
     if not options.check:
@@ -85,11 +92,22 @@ def apply(
     if errors:
         errors = list(map(record.redactor(host.layout), errors))
     before, after = describe(plans, containers)
-    return Answer(plans, errors, before, after, frozenset(failed), accept.unlisted(host.layout, told))
+    return Answer(plans, errors, before, after, frozenset(failed), unlisted)
 
 
 def _asked(found: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    return {name: each for name, each in found.items() if not options.only or name in options.only}
+    return {name: each for name, each in found.items() if options.only is None or name in options.only}
+
+
+def _refused(
+    host: Host, told: Mapping[str, Manifest], problems: Mapping[str, str], options: Options
+) -> Answer:
+    """No stack is touched, also none without a problem: what was told cannot be what was meant."""
+    if not options.check:
+        for name, text in problems.items():
+            record.refuse(host, told[name], text, options.action)
+    errors = [f"{name}: {text}" for name, text in problems.items()]
+    return Answer({}, errors, "", "", frozenset(problems))
 
 
 def _observed(host: Host, options: Options) -> tuple[Container, ...]:

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,7 +22,8 @@ from drover.run import DroverError, runner
 from drover.state import State
 
 if TYPE_CHECKING:
-    from drover.apply import Answer, Options
+    from drover.apply import Answer
+    from drover.release import Manifest
 
 LOCK_SECONDS = 300.0
 DOCKER_SECONDS = 180.0
@@ -89,6 +90,12 @@ def parser() -> argparse.ArgumentParser:
         "their releases become wanted, and stacks that shall go are removed",
     )
     apply.add_argument(
+        "--all",
+        action="store_true",
+        help="these manifests are every stack of this host but the proxy: nothing else is applied, "
+        "and stacks that run here and are not among them are named",
+    )
+    apply.add_argument(
         "--touched",
         action="append",
         default=[],
@@ -150,22 +157,25 @@ def _locked(layout: Layout, purpose: str, wait: float, name: str = "") -> Iterat
 
 
 def _apply(wish: argparse.Namespace, layout: Layout) -> int:
-    from drover.apply import Options
+    from drover.release import given
 
-    options = Options(check=wish.check, only=frozenset(wish.stack), touched=frozenset(wish.touched))
-    text = sys.stdin.read() if wish.manifests else "[]"
+    if wish.all and not wish.manifests:
+        parser().error("--all says something of the manifests: give them with --manifests=-")
+    told = given(sys.stdin.read()) if wish.manifests else {}
     if wish.check:
-        reader = Host(layout, runner(), State(layout.state, write=False), _say)
-        return _answer(wish, reader, options, text)
+        return _answer(wish, Host(layout, runner(), State(layout.state, write=False), _say), told)
     with _locked(layout, "apply", wish.wait, wish.who) as host:
-        return _answer(wish, host, options, text)
+        return _answer(wish, host, told)
 
 
-def _answer(wish: argparse.Namespace, host: Host, options: Options, text: str) -> int:
-    from drover.apply import apply
-    from drover.release import given, wanted, wishes
+def _answer(wish: argparse.Namespace, host: Host, told: Mapping[str, Manifest]) -> int:
+    from drover.apply import Options, apply
+    from drover.release import wanted, wishes
 
-    answer = apply(host, wishes(host.layout, wanted), options, given(text))
+    everything = frozenset(told) if wish.all else None
+    only = frozenset(wish.stack) if wish.stack else everything
+    options = Options(check=wish.check, only=only, complete=wish.all, touched=frozenset(wish.touched))
+    answer = apply(host, wishes(host.layout, wanted), options, told)
     print(json.dumps(answer.data()) if wish.json else readable(answer, options.check))
     return 1 if answer.errors else 0
 
