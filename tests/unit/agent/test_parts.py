@@ -554,6 +554,30 @@ def test_two_that_open_a_new_state_at_the_same_time_both_get_it(
     assert State(path).last()["shop"] == ROW
 
 
+OLD = """
+CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
+  stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL,
+  seconds REAL NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE events (id INTEGER PRIMARY KEY, at REAL NOT NULL, key TEXT NOT NULL, severity TEXT NOT NULL,
+  title TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next REAL NOT NULL DEFAULT 0,
+  sent REAL);
+INSERT INTO events (at, key, severity, title, body) VALUES (1, 'k', 'info', 'title', '');
+PRAGMA user_version = 1;
+"""
+
+
+def test_state_of_an_older_agent_is_kept_and_changed_when_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as old:
+        old.executescript(OLD)
+    assert State(path, write=False).last() == {}
+    assert State(path).db.execute("SELECT title, delivered, error FROM events").fetchall() == [
+        ("title", "[]", "")
+    ]
+    State(path).record(ROW)
+    assert State(path, write=False).last()["shop"] == ROW
+
+
 def test_secrets_never_reach_an_error_of_a_command(tmp_path: Path) -> None:
     """Commands carry names and paths; a failure quotes the program's words, not what it was given."""
     call: Callable[..., Any] = runner()

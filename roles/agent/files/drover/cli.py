@@ -243,10 +243,12 @@ def _send(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.sender import send
 
     with held(layout.run / "send.lock", "send", 60.0, _say):
-        delivered = send(Host(layout, runner(), State(layout.state), _say))
-    if delivered:
-        print(f"delivered {delivered} events")
-    return 0
+        sent = send(Host(layout, runner(), State(layout.state), _say))
+    if sent.delivered:
+        print(f"delivered {sent.delivered} events")
+    for error in sent.errors:
+        _say(f"drover: not delivered: {error}")
+    return 1 if sent.errors else 0
 
 
 def _version(wish: argparse.Namespace, layout: Layout) -> int:

@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 
 from drover import release
 from drover.apply import plan_all
+from drover.channels import channels
 from drover.docker import Container, observe, of_stack
 from drover.host import Host, about
 from drover.layout import link
 from drover.plan import OWN, RECORD, Plan
 from drover.run import DroverError
+from drover.sender import Waiting, head
 from drover.state import Row
 
 FINE, STARTING, WRONG = "fine", "starting", "wrong"
 HARMLESS = {OWN, RECORD}
+PATIENCE = 3600.0  # seconds for which an event may wait
 
 
 class Line(NamedTuple):
@@ -49,11 +52,16 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
         for name, text in sorted(problems.items())
         if only in ("", name)
     ]
+    count, oldest = _waiting(host)
+    undelivered = _undelivered(oldest, bool(channels(host.layout)), time.time())
     return {
         **{key: about(host.layout).get(key) for key in ("host", "client", "environment")},
-        "fine": bool(lines or not only) and all(line.state == FINE for line in lines),
+        "fine": bool(lines or not only)
+        and all(line.state == FINE for line in lines)
+        and not (undelivered and not only),
         "stacks": [{**line._asdict(), "since": _stamp(line.since)} for line in lines],
-        "events_waiting": _waiting(host),
+        "events_waiting": count,
+        "events_problem": undelivered,
     }
 
 
@@ -118,11 +126,21 @@ def _service(service: release.Service, own: Sequence[Container]) -> dict[str, An
     }
 
 
-def _waiting(host: Host) -> int:
+def _waiting(host: Host) -> tuple[int, Waiting | None]:
+    """How many events wait, and the oldest of them."""
     try:
-        return int(host.state.db.execute("SELECT count(*) FROM events WHERE sent IS NULL").fetchone()[0])
+        count = host.state.db.execute("SELECT count(*) FROM events WHERE sent IS NULL").fetchone()[0]
+        return int(count), head(host)
     except sqlite3.Error:
-        return 0
+        return 0, None
+
+
+def _undelivered(oldest: Waiting | None, listening: bool, now: float) -> str:
+    """What is wrong with delivery; empty if nothing is, or if nobody was to be told."""
+    if not oldest or not listening or oldest.at > now - PATIENCE:
+        return ""
+    why = oldest.error or "nothing was tried, look at drover-send.timer"
+    return f"events wait since {_stamp(oldest.at)}: {why}"
 
 
 def _stamp(moment: float) -> str:
@@ -161,6 +179,8 @@ def table(found: Mapping[str, Any]) -> str:
         text.append("no stack is on this host")
     if found["events_waiting"]:
         text.append(f"{found['events_waiting']} events wait to be delivered")
+    if found["events_problem"]:
+        text.append(f"  ! {found['events_problem']}")
     return "\n".join(text)
 
 
