@@ -57,10 +57,12 @@ class Box:
     networks: set[str] = field(default_factory=set)
     depends: str = ""
     health: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
 
     def inspect(self) -> dict[str, Any]:
         label = "com.docker.compose."
         labels = {
+            **self.labels,
             f"{label}project": self.stack,
             f"{label}service": self.service,
             f"{label}config-hash": self.hash,
@@ -103,6 +105,8 @@ class Docker:
         self.rejects: dict[str, str] = {}  # project → Compose's words
         self.changes = 0
         self.kill_after: int | None = None
+        self.dies_before = ""  # the engine is gone from the first command on that has this word
+        self.dead = False
         self._next = 0
 
     # The runner
@@ -114,6 +118,9 @@ class Docker:
         self.commands.append(words)
         if words[0] != "docker":
             return Result(0, "", "")
+        self.dead = self.dead or self.dies_before in words
+        if self.dead:
+            return Result(1, "", "Cannot connect to the Docker daemon")
         if words[1] == "compose":
             return self._compose(words)
         verb = " ".join(words[1:3]) if words[1] in ("image", "network", "volume") else words[1]
@@ -333,6 +340,7 @@ class Docker:
             networks=networks,
             depends=service.get("depends", ""),
             health=service.get("health", ""),
+            labels=service.get("labels", {}),
         )
         return Result(0, "", "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from docker_model import Place
-from drover import disk, health, layout, settle, status
+from drover import cli, disk, health, layout, settle, status
 from drover.run import DroverError
 from drover.state import Row, State
 
@@ -99,12 +100,82 @@ def test_dry_run_moves_no_link_and_needs_no_release(two: Place) -> None:
     assert links(two, "shop") == before
 
 
-def test_unlisted_are_named_unless_only_the_proxy_was_told(two: Place) -> None:
+def test_unlisted_are_named_when_all_were_told_and_only_then(two: Place) -> None:
     shop = two.told("shop", two.link("shop", "wanted"))
-    proxy = two.told("proxy", two.link("proxy", "wanted"))
-    assert two.apply([shop]).data()["unlisted"] == ["blog"]
-    assert two.apply([shop], check=True).unlisted == ("blog",)
-    assert two.apply([proxy]).unlisted == () == two.apply().unlisted
+    assert two.apply([shop], complete=True).data()["unlisted"] == ["blog"]
+    assert two.apply([shop], complete=True, check=True).unlisted == ("blog",)
+    assert two.apply([], complete=True).unlisted == ("blog", "shop")
+    assert two.apply([shop]).unlisted == () == two.apply().unlisted
+
+
+def drover(
+    here: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], told: str, *words: str
+) -> tuple[int, dict[str, Any]]:
+    monkeypatch.setattr(cli, "runner", lambda *_: here.docker)
+    monkeypatch.setattr("sys.stdin", io.StringIO(told))
+    code = cli.main(["--root", str(here.layout.root), "apply", "--json", *words])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_no_stack_at_all_applies_nothing_and_names_what_runs(
+    two: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two.docker.named("shop-app-1").status = "exited"
+    code, found = drover(two, monkeypatch, capsys, "[]", "--manifests=-", "--all")
+    assert (code, found["changed"], found["stacks"]) == (0, False, {})
+    assert found["unlisted"] == ["blog", "shop"]
+    assert two.docker.named("shop-app-1").status == "exited"
+
+
+def test_all_applies_what_was_told_and_nothing_else(
+    two: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two.docker.named("shop-app-1").status = "exited"
+    code, found = drover(two, monkeypatch, capsys, json.dumps(new(two, "blog")), "--manifests=-", "--all")
+    assert (code, set(found["stacks"]), found["unlisted"]) == (0, {"blog"}, ["shop"])
+    with pytest.raises(SystemExit, match="2"):
+        drover(two, monkeypatch, capsys, "", "--all")
+
+
+ROUTE = {"host": "a.example.com", "path": "/", "service": "app", "port": 80, "health": None}
+PUBLIC = {"app": {"image": "app:1", "public": True}}
+
+
+@pytest.fixture
+def old(two: Place) -> Place:
+    """The stack `old` has a route."""
+    release = two.write("old", PUBLIC, routes=[ROUTE], wanted=False)
+    assert not two.apply([two.told("old", release)]).errors
+    return two
+
+
+@pytest.mark.parametrize("lost", ["nothing", "route", "manifest"])
+@pytest.mark.parametrize("check", [False, True])
+def test_route_of_an_unlisted_stack_is_not_taken(old: Place, lost: str, check: bool) -> None:
+    if lost == "route":
+        (old.layout.routes / "old.yml").unlink()
+    if lost == "manifest":
+        (old.layout.stack("old") / "current" / "manifest.json").write_text("{")
+    told = [
+        old.told("renamed", old.write("renamed", PUBLIC, routes=[ROUTE], wanted=False)),
+        *new(old, "blog", "shop"),
+    ]
+    before = old.docker.changes
+    answer = old.apply(told, complete=True, check=check)
+    assert answer.errors == [
+        "renamed: a.example.com/ leads to old, which runs here and is not in the inventory: "
+        "write {name: old, state: absent} to take it away"
+    ]
+    assert not answer.changed and answer.unlisted == ("old",)
+    assert old.docker.changes == before and old.link("shop", "wanted") != told[2]["release"]
+    assert bool(events(old)) != check
+    assert not old.apply([*told, {"stack": "old", **GONE}], complete=True, check=check).errors
+
+
+def test_another_path_of_the_host_may_be_used(old: Place) -> None:
+    route = {**ROUTE, "path": "/api"}
+    told = [old.told("api", old.write("api", PUBLIC, routes=[route], wanted=False))]
+    assert not old.apply(told, complete=True, only=frozenset(["api"])).errors
 
 
 # Trouble of one stack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import time
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 from docker_model import Docker, Killed, Place, place
-from drover import health, routes, settle
+from drover import cli, health, routes, settle
+from drover.docker import observe
 from drover.layout import Layout
 from drover.proxy import traefik
 from drover.release import Manifest, Route
-from drover.run import DroverError
+from drover.run import DroverError, Result
 
 WEB: dict[str, Any] = {
     "image": "web:1",
@@ -316,6 +318,91 @@ def test_boot_brings_back_what_ran_and_not_what_failed(shop: Place) -> None:
     shop.docker.ends.clear()
     assert not shop.boot().errors
     assert shop.state("shop") == good
+
+
+# Docker dies
+
+
+def told_of(here: Place) -> tuple[set[str], set[str]]:
+    """Stacks whose last line of history is a failure, and stacks of which an event tells."""
+    host = here.host()
+    keys = [key for (key,) in host.state.db.execute("SELECT key FROM events WHERE severity = 'failure'")]
+    failed = {row.stack for row in host.state.last().values() if row.result == "failed"}
+    return failed, {key.split(":")[1] for key in keys}
+
+
+@pytest.mark.parametrize("word", ["create", "start", "connect", "ps", "inspect"])
+def test_engine_that_dies_is_recorded_and_told_for_every_stack_that_was_pending(
+    here: Place, word: str
+) -> None:
+    told = []
+    for name in ("blog", "shop"):
+        route = {**ROUTE, "host": f"{name}.example.com"}
+        told.append(here.told(name, here.write(name, SHOP, routes=[route], wanted=False)))
+    here.docker.dies_before = word
+    answer = here.apply(told, only=frozenset(["blog", "shop"]))
+    assert answer.errors
+    assert told_of(here) == ({"blog", "shop"}, {"blog", "shop"})
+    assert answer.changed == (word not in ("ps", "inspect"))
+    assert here.link("shop", "wanted") == told[1]["release"]
+    here.docker.dies_before, here.docker.dead = "", False
+    assert not here.apply(told).errors
+    assert told_of(here)[0] == set()
+
+
+def test_engine_that_dies_while_the_stacks_start(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "observe", dies(shop.docker))
+    shop.write("blog", {"app": {"image": "blog:1"}})
+    answer = shop.apply()
+    assert answer.changed and len(answer.errors) == 1 and "blog: Docker does not answer" in answer.errors[0]
+    assert told_of(shop) == ({"blog"}, {"blog"})
+
+
+def test_proxy_that_could_not_be_connected_anew_is_told_of(
+    shop: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.docker.named("proxy-traefik-1").status = "exited"
+    monkeypatch.setattr("drover.apply.observe", dies(shop.docker, looks=1))
+    assert shop.apply().errors == ["proxy: Docker does not answer: Cannot connect to the Docker daemon"]
+    assert told_of(shop) == ({"proxy"}, {"proxy"})
+
+
+def dies(docker: Docker, looks: int = 0) -> Any:
+    """`observe`, which finds the engine gone after so many looks."""
+    left = iter(range(looks))
+
+    def look(run: Any) -> Any:
+        docker.dead = next(left, None) is None
+        return observe(run)
+
+    return look
+
+
+def test_answer_of_docker_that_was_cut_off_is_no_traceback(shop: Place) -> None:
+    shop.docker._inspect = lambda words: Result(1, "[{", "")  # type: ignore[method-assign,assignment,return-value]
+    assert "Docker does not answer" in shop.apply().errors[0]
+
+
+def test_boot_without_docker_tells_of_it_and_hides_secrets(
+    shop: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.secret("shop", "web/password", "hunter2-secret")
+    monkeypatch.setattr(cli, "DOCKER_SECONDS", 0.0)
+    monkeypatch.setattr(cli, "runner", lambda *_: lambda *_, **__: Result(1, "", "no hunter2-secret"))
+    assert cli.main(["--root", str(shop.layout.root), "boot"]) == 1
+    said = capsys.readouterr().err
+    assert "no ***" in said and "hunter2" not in said
+    ((key, body),) = shop.host().state.db.execute("SELECT key, body FROM events")
+    assert key == "docker" and body.endswith("no ***")
+
+
+def test_boot_is_tried_again_and_not_for_ever() -> None:
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.read(Path(cli.__file__).parents[1] / "etc/systemd/system/drover-boot.service")
+    assert unit["Service"]["Restart"] == "on-failure"
+    once = cli.DOCKER_SECONDS + float(unit["Service"]["RestartSec"])
+    assert unit["Unit"]["StartLimitIntervalSec"] == "1h"
+    assert once * int(unit["Unit"]["StartLimitBurst"]) < 3600
 
 
 # Going

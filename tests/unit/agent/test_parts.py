@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,10 +12,11 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from drover import compose, disk, facts, health, release, secrets
+from drover import compose, disk, facts, health, release, routes, secrets, state
 from drover.docker import Container, Dependency, dependencies, parse, seconds
 from drover.layout import Layout
 from drover.lock import held
@@ -113,11 +115,11 @@ ROUTES = st.builds(Route, HOSTS, PATHS, st.just("web"), st.integers(1, 65535), s
 
 @given(NAMES, st.lists(ROUTES, min_size=1, max_size=5), st.integers(1, 4))
 @settings(max_examples=60)
-def test_what_is_rendered_is_valid(stack: str, routes: list[Route], count: int) -> None:
+def test_what_is_rendered_is_valid(stack: str, found: list[Route], count: int) -> None:
     names = [f"{stack}-web-{number}" for number in range(1, count + 1)]
-    text = traefik.render(Manifest(stack, routes=tuple(routes)), {"web": names})
+    text = traefik.render(Manifest(stack, routes=tuple(found)), {"web": names})
     traefik.validate(text)
-    assert text.count("http://") == count * len(routes)
+    assert text.count("http://") == count * len(found)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -161,6 +163,34 @@ def test_path_route_matches_whole_segments_and_wins_over_its_host() -> None:
     routers = json.loads(GOOD)["http"]["routers"]
     assert routers["shop-0"]["rule"] == "Host(`a.example`) && (Path(`/api`) || PathPrefix(`/api/`))"
     assert routers["shop-0"]["priority"] > routers["shop-1"]["priority"]
+
+
+def test_servers_are_the_replicas_that_run_whatever_their_numbers() -> None:
+    """Compose makes a third replica when the first of two was removed by hand."""
+    two = Manifest("shop", services={"web": PLAIN._replace(replicas=2)}, routes=(SHOP,))
+    third = container("web", number=3, name="shop-web-3")
+    second = third._replace(number=2, name="shop-web-2")
+    assert "shop-web-1" in routes.text(two, [second]) and "shop-web-2" in routes.text(two, [second])
+    both = routes.text(two, [second, third])
+    assert "shop-web-3" in both and "shop-web-1" not in both
+
+
+SHOP = Route("a.example", "/api/", "web", 80, None)
+
+
+def test_places_are_read_back_from_a_route_file(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert routes.places(layout, "shop") == frozenset()
+    found = Manifest("shop", services={"web": PLAIN}, routes=(SHOP, SHOP._replace(path="/")))
+    routes.write(layout, "shop", routes.text(found, []))
+    assert (
+        routes.places(layout, "shop")
+        == set(map(routes.place, found.routes))
+        == {
+            ("a.example", "/api"),
+            ("a.example", "/"),
+        }
+    )
 
 
 # Docker's answers
@@ -350,17 +380,17 @@ def test_owner_is_given_file_by_file_and_future_times_become_now(tmp_path: Path)
     folder.mkdir()
     (folder / "key").write_text("x")
     os.utime(folder / "key", (time.time() + 999,) * 2)
-    assert not secrets.give(folder, os.getuid())
+    secrets.give(folder, os.getuid())
     assert (folder / "key").stat().st_mtime <= time.time() + 0.1
     if os.getuid() == 0:
-        assert secrets.give(folder, 4321)
+        secrets.give(folder, 4321)
         assert {path.stat().st_uid for path in (folder, folder / "key")} == {4321}
 
 
 def test_link_is_never_followed(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "web").symlink_to("other")
-    assert not secrets.give(tmp_path / "web", 4321)
+    secrets.give(tmp_path / "web", 4321)
     assert (tmp_path / "other").stat().st_uid == os.getuid()
 
 
@@ -499,6 +529,53 @@ def test_broken_state_is_put_aside(tmp_path: Path, content: bytes) -> None:
 def test_reader_of_a_fresh_host_writes_nothing(tmp_path: Path) -> None:
     assert State(tmp_path / "var/state.db", write=False).seen() == {}
     assert not list(tmp_path.iterdir())
+
+
+def test_two_that_open_a_new_state_at_the_same_time_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    looked: list[str] = []
+
+    class Slow(sqlite3.Connection):
+        """Sees a new file, and by then somebody else has made its tables."""
+
+        def execute(self, statement: str, *values: Any) -> Any:
+            found = super().execute(statement, *values)
+            if "user_version" not in statement or looked:
+                return found
+            looked.append(statement)
+            rows = found.fetchall()
+            monkeypatch.undo()
+            State(path).record(ROW)
+            return SimpleNamespace(fetchone=lambda: rows[0])
+
+    monkeypatch.setattr(state, "_connect", lambda path: sqlite3.connect(path, factory=Slow))
+    assert State(path).last()["shop"] == ROW
+
+
+OLD = """
+CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
+  stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL,
+  seconds REAL NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE events (id INTEGER PRIMARY KEY, at REAL NOT NULL, key TEXT NOT NULL, severity TEXT NOT NULL,
+  title TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next REAL NOT NULL DEFAULT 0,
+  sent REAL);
+INSERT INTO events (at, key, severity, title, body) VALUES (1, 'k', 'info', 'title', '');
+PRAGMA user_version = 1;
+"""
+
+
+def test_state_of_an_older_agent_is_kept_and_changed_when_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as old:
+        old.executescript(OLD)
+    assert State(path, write=False).last() == {}
+    assert State(path).db.execute("SELECT title, delivered, error FROM events").fetchall() == [
+        ("title", "[]", "")
+    ]
+    State(path).record(ROW)
+    assert State(path, write=False).last()["shop"] == ROW
 
 
 def test_secrets_never_reach_an_error_of_a_command(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from drover import disk
+from drover import disk, routes
 from drover.layout import PROXY, Layout, link
 from drover.release import Manifest, Wishes, load, names
 from drover.run import DroverError
@@ -37,11 +37,33 @@ def want(layout: Layout, wish: Manifest) -> None:
 
 
 def unlisted(layout: Layout, told: Mapping[str, Manifest]) -> tuple[str, ...]:
-    """Stacks that run here and that nobody told of. The proxy's own list says nothing about the others."""
-    if not set(told) - {PROXY}:
-        return ()
-    return tuple(
-        name
-        for name in names(layout)
-        if name not in told and name != PROXY and (layout.stack(name) / "current").is_symlink()
-    )
+    """Stacks that run here and are not among those that were told, which are all but the proxy."""
+    return tuple(name for name in _others(layout, told) if (layout.stack(name) / "current").is_symlink())
+
+
+def taken(layout: Layout, told: Mapping[str, Manifest]) -> dict[str, str]:
+    """Stacks of which a route would take that of a stack that was not told: most likely it was renamed.
+
+    Both would answer under one address, each for some of the requests.
+    """
+    owners = {place: name for name in _others(layout, told) for place in _places(layout, name)}
+    return {
+        name: f"{place[0]}{place[1]} leads to {owners[place]}, which runs here and is not in the inventory: "
+        f"write {{name: {owners[place]}, state: absent}} to take it away"
+        for name, manifest in told.items()
+        for place in map(routes.place, manifest.routes)
+        if place in owners
+    }
+
+
+def _others(layout: Layout, told: Mapping[str, Manifest]) -> list[str]:
+    return [name for name in names(layout) if name not in told and name != PROXY]
+
+
+def _places(layout: Layout, name: str) -> frozenset[tuple[str, str]]:
+    """By its route file and by its release: a run that was killed leaves them apart."""
+    found = routes.places(layout, name)
+    with suppress(DroverError):
+        current = link(layout.stack(name) / "current")
+        return found | {routes.place(route) for route in load(layout, name, current).routes}
+    return found

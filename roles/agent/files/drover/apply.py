@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,7 +25,8 @@ class Options(NamedTuple):
 
     action: str = "apply"
     check: bool = False
-    only: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None  # stacks to apply; None for every one of this host
+    complete: bool = False  # what was told is every stack of this host but the proxy
     touched: frozenset[str] = frozenset()  # secret files that would be written, in a dry run
 
 
@@ -63,10 +65,19 @@ def apply(
 ) -> Answer:
     """Make it so; in a dry run only say what would be done. `told` are manifests that become wanted."""
     wishes = accept.merged(host.layout, wishes, told, options.check)
+    unlisted = accept.unlisted(host.layout, told) if options.complete else ()
+    taken = accept.taken(host.layout, told) if options.complete else {}
+    if taken:
+        return _refused(host, told, taken, options)._replace(unlisted=unlisted)
     chosen, problems = (_asked(each, options) for each in wishes)
-    unknown = options.only - set(wishes.stacks) - set(wishes.problems)
-    containers = _observed(host, options)
-    plans, odd = plan_all(host, chosen.values(), containers, options.touched)
+    unknown = (options.only or frozenset()) - set(wishes.stacks) - set(wishes.problems)
+    try:
+        containers = _observed(host, options)
+        plans, odd = plan_all(host, chosen.values(), containers, options.touched)
+    except DroverError as failure:
+        return _nothing_seen(host, {**told, **chosen}, options, told, str(failure))._replace(
+            unlisted=unlisted
+        )
     problems |= odd
     failed: dict[str, str] = {}
     if not options.check:
@@ -79,13 +90,24 @@ def apply(
         *failed.values(),
     ]
     if errors:
-        errors = list(map(record.redactor(host), errors))
+        errors = list(map(record.redactor(host.layout), errors))
     before, after = describe(plans, containers)
-    return Answer(plans, errors, before, after, frozenset(failed), accept.unlisted(host.layout, told))
+    return Answer(plans, errors, before, after, frozenset(failed), unlisted)
 
 
 def _asked(found: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    return {name: each for name, each in found.items() if not options.only or name in options.only}
+    return {name: each for name, each in found.items() if options.only is None or name in options.only}
+
+
+def _refused(
+    host: Host, told: Mapping[str, Manifest], problems: Mapping[str, str], options: Options
+) -> Answer:
+    """No stack is touched, also none without a problem: what was told cannot be what was meant."""
+    if not options.check:
+        for name, text in problems.items():
+            record.refuse(host, told[name], text, options.action)
+    errors = [f"{name}: {text}" for name, text in problems.items()]
+    return Answer({}, errors, "", "", frozenset(problems))
 
 
 def _observed(host: Host, options: Options) -> tuple[Container, ...]:
@@ -96,6 +118,24 @@ def _observed(host: Host, options: Options) -> tuple[Container, ...]:
         if options.check:
             return ()
         raise
+
+
+def _nothing_seen(
+    host: Host,
+    chosen: Mapping[str, Manifest],
+    options: Options,
+    told: Mapping[str, Manifest],
+    text: str,
+) -> Answer:
+    """Docker tells nothing: what was told is wanted all the same, and each stack's history says why not."""
+    text = record.redactor(host.layout)(text)
+    if not options.check:
+        for name, wish in chosen.items():
+            with suppress(DroverError, OSError):  # the failure that counts is Docker's
+                if name in told:
+                    accept.want(host.layout, wish)
+            record.refuse(host, wish, text, options.action)
+    return Answer({}, [text], "", "", frozenset(chosen))
 
 
 def plan_all(
@@ -143,9 +183,11 @@ def _carry_out(
     Returns failures by stack.
     """
     failed: dict[str, str] = {}
+    finished: set[str] = set()
     began = time.time()
 
     def done(each: Plan, trouble: StackError | None) -> None:
+        finished.add(each.wish.stack)
         text = record.record(host, each, trouble, options.action, time.time() - began)
         if text:
             failed[each.wish.stack] = text
@@ -165,7 +207,12 @@ def _carry_out(
         [each for each in present if each.wish.stack != PROXY],
     ):
         if group:
-            carry.bring(host, group, done)
+            try:
+                carry.bring(host, group, done)
+            except TROUBLE as error:  # Docker died under it: every stack that was on its way hears of it
+                for each in group:
+                    if each.wish.stack not in finished:
+                        done(each, StackError(str(error)))
             _connect(host, wishes, done, failed)
     return failed
 
@@ -193,7 +240,15 @@ def _connect(
     """A proxy that was made anew has to be connected to all stacks again."""
     from drover import serve
 
-    containers = observe(host.run)
+    proxy = wishes.stacks.get(PROXY)
+    if not proxy:
+        return
+    try:
+        containers = observe(host.run)
+    except DroverError as error:
+        if not failed:  # else those that failed have told of it
+            done(Plan(proxy), StackError(str(error)))
+        return
     for wish in wishes.stacks.values():
         try:
             serve.connect(host, [wish], containers)

@@ -9,20 +9,21 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from drover import __version__
-from drover.host import Host
+from drover.host import Host, who
 from drover.layout import Layout
 from drover.run import DroverError, runner
 from drover.state import State
 
 if TYPE_CHECKING:
-    from drover.apply import Answer, Options
+    from drover.apply import Answer
+    from drover.release import Manifest
 
 LOCK_SECONDS = 300.0
 DOCKER_SECONDS = 180.0
@@ -47,6 +48,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(wish: argparse.Namespace, text: str) -> int:
+    from drover.record import redactor
+
+    text = redactor(Layout(wish.root))(text)
     if getattr(wish, "json", False):
         print(
             json.dumps(
@@ -86,12 +90,19 @@ def parser() -> argparse.ArgumentParser:
         "their releases become wanted, and stacks that shall go are removed",
     )
     apply.add_argument(
+        "--all",
+        action="store_true",
+        help="these manifests are every stack of this host but the proxy: nothing else is applied, "
+        "and stacks that run here and are not among them are named",
+    )
+    apply.add_argument(
         "--touched",
         action="append",
         default=[],
         metavar="PATH",
         help="with --check: a secret file that would be written; may be repeated",
     )
+    apply.add_argument("--who", default="", metavar="NAME", help="who asks for it, for history")
     _waits(apply)
     _json(apply)
     apply.set_defaults(command=_apply)
@@ -133,12 +144,12 @@ def _json(verb: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def _locked(layout: Layout, purpose: str, wait: float) -> Iterator[Host]:
+def _locked(layout: Layout, purpose: str, wait: float, name: str = "") -> Iterator[Host]:
     """A host of our own until the end: nothing else applies meanwhile."""
     from drover.lock import held
 
     with held(layout.run / "lock", purpose, wait, _say) as descriptor:
-        host = Host(layout, runner([descriptor]), State(layout.state), _say)
+        host = Host(layout, runner([descriptor]), State(layout.state), _say, who(name))
         try:
             yield host
         finally:
@@ -146,22 +157,25 @@ def _locked(layout: Layout, purpose: str, wait: float) -> Iterator[Host]:
 
 
 def _apply(wish: argparse.Namespace, layout: Layout) -> int:
-    from drover.apply import Options
+    from drover.release import given
 
-    options = Options(check=wish.check, only=frozenset(wish.stack), touched=frozenset(wish.touched))
-    text = sys.stdin.read() if wish.manifests else "[]"
+    if wish.all and not wish.manifests:
+        parser().error("--all says something of the manifests: give them with --manifests=-")
+    told = given(sys.stdin.read()) if wish.manifests else {}
     if wish.check:
-        reader = Host(layout, runner(), State(layout.state, write=False), _say)
-        return _answer(wish, reader, options, text)
-    with _locked(layout, "apply", wish.wait) as host:
-        return _answer(wish, host, options, text)
+        return _answer(wish, Host(layout, runner(), State(layout.state, write=False), _say), told)
+    with _locked(layout, "apply", wish.wait, wish.who) as host:
+        return _answer(wish, host, told)
 
 
-def _answer(wish: argparse.Namespace, host: Host, options: Options, text: str) -> int:
-    from drover.apply import apply
-    from drover.release import given, wanted, wishes
+def _answer(wish: argparse.Namespace, host: Host, told: Mapping[str, Manifest]) -> int:
+    from drover.apply import Options, apply
+    from drover.release import wanted, wishes
 
-    answer = apply(host, wishes(host.layout, wanted), options, given(text))
+    everything = frozenset(told) if wish.all else None
+    only = frozenset(wish.stack) if wish.stack else everything
+    options = Options(check=wish.check, only=only, complete=wish.all, touched=frozenset(wish.touched))
+    answer = apply(host, wishes(host.layout, wanted), options, told)
     print(json.dumps(answer.data()) if wish.json else readable(answer, options.check))
     return 1 if answer.errors else 0
 
@@ -179,10 +193,15 @@ def readable(answer: Answer, check: bool) -> str:
 
 def _boot(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.apply import Options, apply
+    from drover.record import docker_is_silent
     from drover.release import standing, wishes
 
     with _locked(layout, "boot", wish.wait) as host:
-        _await_docker(host)
+        try:
+            _await_docker(host)
+        except DroverError as failure:
+            docker_is_silent(host, str(failure))
+            raise
         answer = apply(host, wishes(layout, standing), Options("boot"))
     print(json.dumps(answer.data()) if wish.json else readable(answer, False))
     return 1 if answer.errors else 0
@@ -224,10 +243,12 @@ def _send(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.sender import send
 
     with held(layout.run / "send.lock", "send", 60.0, _say):
-        delivered = send(Host(layout, runner(), State(layout.state), _say))
-    if delivered:
-        print(f"delivered {delivered} events")
-    return 0
+        sent = send(Host(layout, runner(), State(layout.state), _say))
+    if sent.delivered:
+        print(f"delivered {sent.delivered} events")
+    for error in sent.errors:
+        _say(f"drover: not delivered: {error}")
+    return 1 if sent.errors else 0
 
 
 def _version(wish: argparse.Namespace, layout: Layout) -> int:

@@ -14,6 +14,7 @@ LABEL = "com.docker.compose."
 HEALTHY = "service_healthy"
 COMPLETED = "service_completed_successfully"
 SCRATCH = "drover.scratch"
+REASON = "drover.reason."  # labels that the model gives to services with an exception
 LOG_LINES = 20
 
 
@@ -45,6 +46,7 @@ class Container(NamedTuple):
     restarts: int
     networks: Mapping[str, str]  # name → address
     depends: tuple[Dependency, ...]
+    reasons: Mapping[str, str] = {}  # rule that it breaks → why
 
     @property
     def usual_name(self) -> str:
@@ -104,9 +106,10 @@ def observe(run: Runner) -> tuple[Container, ...]:
     shown = run(inspect_command(listed.out.split()))
     if shown.code and not shown.out.strip():
         raise DroverError(f"Docker does not answer: {shown.words}")
-    return parse(
-        shown.out
-    )  # a container that went meanwhile is missing from the answer, and that is the truth
+    try:
+        return parse(shown.out)  # a container that went meanwhile is missing, and that is the truth
+    except ValueError:
+        raise DroverError(f"Docker does not answer: {shown.words[-200:]}") from None
 
 
 def parse(text: str) -> tuple[Container, ...]:
@@ -147,6 +150,11 @@ def _container(raw: Mapping[str, Any]) -> Container:
         restarts=int(raw.get("RestartCount", 0)),
         networks={name: end.get("IPAddress") or "" for name, end in sorted(networks.items())},
         depends=dependencies(labels.get(f"{LABEL}depends_on", "")),
+        reasons={
+            label.removeprefix(REASON): " ".join(why.split())
+            for label, why in sorted(labels.items())
+            if label.startswith(REASON)
+        },
     )
 
 

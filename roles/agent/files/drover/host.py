@@ -12,6 +12,8 @@ from drover.layout import Layout
 from drover.run import Runner
 from drover.state import State
 
+WHO = 64  # characters
+
 
 class Host(NamedTuple):
     """The machine we are on. `say` tells a waiting person what goes on; it never carries a result."""
@@ -20,6 +22,7 @@ class Host(NamedTuple):
     run: Runner
     state: State
     say: Callable[[str], None]
+    who: str = "root"  # for history
 
 
 def about(layout: Layout) -> dict[str, Any]:
@@ -31,9 +34,11 @@ def about(layout: Layout) -> dict[str, Any]:
     return {"host": os.uname().nodename, **(known if isinstance(known, dict) else {})}
 
 
-def who() -> str:
-    """Who started this: the controller's user if it says so, else the user of this machine."""
-    return next(
-        (os.environ[name] for name in ("DROVER_WHO", "SUDO_USER", "LOGNAME", "USER") if os.environ.get(name)),
-        "root",
-    )
+def who(name: str = "") -> str:
+    """Who started this: the name that was given, else the user of this machine; fit for a line."""
+    users = (os.environ.get(variable, "") for variable in ("SUDO_USER", "LOGNAME", "USER"))
+    return next(filter(None, map(_printable, (name, *users))), "root")
+
+
+def _printable(name: str) -> str:
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:WHO]

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from drover.docker import last_words
-from drover.host import Host, who
+from drover.host import Host
+from drover.layout import Layout
 from drover.plan import Plan
 from drover.release import Manifest
 from drover.state import Row
@@ -20,6 +21,11 @@ def refuse(host: Host, wish: Manifest, text: str, action: str) -> None:
     record(host, Plan(wish), StackError(text), action, 0.0)
 
 
+def docker_is_silent(host: Host, text: str) -> None:
+    """A start of the host that brings nothing back."""
+    _tell(host, "docker", "Docker does not answer, nothing was brought back", text)
+
+
 def record(host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float) -> str:
     """Write history, and report a failure as one event; returns the failure's text."""
     text = _text(host, done.wish, trouble) if trouble else ""
@@ -28,7 +34,7 @@ def record(host: Host, done: Plan, trouble: StackError | None, action: str, seco
     if done.steps or text:
         row = Row(
             at=time.time(),
-            who=who(),
+            who=host.who,
             action="remove" if wish.absent else action,
             stack=wish.stack,
             release=wish.release,
@@ -57,15 +63,15 @@ def _text(host: Host, wish: Manifest, trouble: StackError) -> str:
     place = f"{wish.stack}/{trouble.service}" if trouble.service else wish.stack
     said = last_words(host.run, trouble.container)
     quoted = "".join(f"\n  | {line}" for line in said.splitlines())
-    return redactor(host)(f"{place}: {trouble}{quoted}")
+    return redactor(host.layout)(f"{place}: {trouble}{quoted}")
 
 
-def redactor(host: Host) -> Callable[[str], str]:
+def redactor(layout: Layout) -> Callable[[str], str]:
     """Takes the secrets of all stacks out of a text."""
     from drover import secrets
 
     try:
-        return secrets.redactor(path / "secrets" for path in host.layout.stacks.iterdir())
+        return secrets.redactor(path / "secrets" for path in layout.stacks.iterdir())
     except OSError:
         return secrets.redactor(())
 
@@ -73,4 +79,4 @@ def redactor(host: Host) -> Callable[[str], str]:
 def _tell(host: Host, key: str, title: str, body: str) -> None:
     from drover.report import Event, report
 
-    report(host, Event(key, "failure", title, redactor(host)(body)))
+    report(host, Event(key, "failure", title, redactor(host.layout)(body)))

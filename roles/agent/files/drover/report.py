@@ -48,7 +48,7 @@ def report(host: Host, event: Event, now: float | None = None) -> bool:
     try:
         fresh = queue(host, event, now)
     except (sqlite3.Error, OSError):
-        fresh = _spool(host.layout.run / "events", event, now)
+        fresh = _spooled(host.layout.run / "events", event, now)
     if fresh:
         journal(event)
         wake(host)
@@ -78,6 +78,14 @@ def queue(host: Host, event: Event, now: float) -> bool:
     return True
 
 
+def _spooled(folder: Path, event: Event, now: float) -> bool:
+    """With no room in memory either the journal alone is told; whoever reports goes on with its work."""
+    try:
+        return _spool(folder, event, now)
+    except OSError:
+        return True
+
+
 def _spool(folder: Path, event: Event, now: float) -> bool:
     """One file for each key in memory; the sender takes it into the queue when there is room again."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,14 +98,35 @@ def _spool(folder: Path, event: Event, now: float) -> bool:
 
 
 def unspool(host: Host) -> None:
-    """Take events from memory into the queue, oldest first."""
+    """Take events from memory into the queue, oldest first. A file that is none is kept aside and told of."""
     folder = host.layout.run / "events"
-    for path in (
-        sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime) if folder.is_dir() else ()
-    ):
-        at, *event = json.loads(path.read_text("utf-8"))
-        queue(host, Event(*event), at)
+    for path in sorted(folder.glob("*.json"), key=_age) if folder.is_dir() else ():
+        try:
+            at, event = _spooled_event(path)
+        except (OSError, ValueError) as error:
+            _set_aside(host, path, str(error))
+            continue
+        queue(host, event, at)
         path.unlink()
+
+
+def _age(path: Path) -> float:
+    return path.lstat().st_mtime
+
+
+def _spooled_event(path: Path) -> tuple[float, Event]:
+    raw = json.loads(path.read_text("utf-8"))
+    if not isinstance(raw, list) or len(raw) != 5 or not isinstance(raw[0], int | float):
+        raise ValueError("it is no event")
+    if not all(isinstance(text, str) for text in raw[1:]) or raw[2] not in SEVERITIES:
+        raise ValueError("it is no event")
+    return raw[0], Event(*raw[1:])
+
+
+def _set_aside(host: Host, path: Path, why: str) -> None:
+    with suppress(OSError):
+        path.rename(path.with_suffix(".bad"))
+    report(host, Event(f"spool:{path.name}", "warning", f"{path} could not be read as an event", why))
 
 
 def journal(event: Event) -> None:

@@ -9,14 +9,17 @@ from drover import disk
 from drover.docker import Container
 from drover.layout import Layout
 from drover.proxy import traefik as proxy
-from drover.release import Manifest
+from drover.release import Manifest, Route
 from drover.run import DroverError
 
 SUFFIX = proxy.SUFFIX
 
 
 def text(wish: Manifest, found: Sequence[Container]) -> str:
-    """The route file's text; empty without routes. Until all replicas run, it has their usual names."""
+    """The route file's text; empty without routes. Until all replicas run, it has their usual names.
+
+    Those that run may have others: when the first of two is removed by hand, Compose makes a third.
+    """
     servers: dict[str, list[str]] = {}
     for name in {route.service for route in wish.routes}:
         count = wish.services[name].replicas
@@ -26,6 +29,19 @@ def text(wish: Manifest, found: Sequence[Container]) -> str:
         usual = [f"{wish.stack}-{name}-{number}" for number in range(1, count + 1)]
         servers[name] = [each.name for each in running] if len(running) == count else usual
     return proxy.render(wish, servers)
+
+
+def place(route: Route) -> tuple[str, str]:
+    """Host and path, of which only one stack can have each pair."""
+    return route.host, route.path.rstrip("/") or "/"
+
+
+def places(layout: Layout, stack: str) -> frozenset[tuple[str, str]]:
+    """What the proxy leads to the stack now, as pairs of host and path."""
+    try:
+        return proxy.places((layout.routes / f"{stack}{SUFFIX}").read_text("utf-8"))
+    except (OSError, ValueError):
+        return frozenset()
 
 
 def write(layout: Layout, stack: str, content: str) -> None:

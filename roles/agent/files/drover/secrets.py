@@ -25,20 +25,17 @@ HIDDEN = "***"
 # Owners
 
 
-def give(folder: Path, uid: int, now: float | None = None) -> bool:
-    """Let `uid` own a service's secret folder and the files in it; tell whether that changed anything.
+def give(folder: Path, uid: int, now: float | None = None) -> None:
+    """Let `uid` own a service's secret folder and the files in it.
 
     A time in the future (a clock that was set back) becomes now: a container could never be started after it.
     """
-    changed = False
     for path in _inside(folder):
         stat = path.lstat()
         if stat.st_uid != uid:
             os.chown(path, uid, -1, follow_symlinks=False)
-            changed = True
         if stat.st_mtime > (now or time.time()):
             os.utime(path, follow_symlinks=False)
-    return changed
 
 
 def _inside(folder: Path) -> list[Path]:

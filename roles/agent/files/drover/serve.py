@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import product
 
 from drover import disk, docker, health, routes, secrets
@@ -13,6 +14,7 @@ from drover.host import Host
 from drover.layout import PROXY, PROXY_PORT, link
 from drover.plan import Plan
 from drover.release import Manifest, Probe
+from drover.run import DroverError
 from drover.state import Seen
 
 SERVED_SECONDS = 5.0
@@ -55,9 +57,8 @@ def networks(each: Container) -> frozenset[str]:
     return frozenset(name for name in each.networks if each.stack != PROXY or not name.endswith("_public"))
 
 
-def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Container]) -> list[str]:
-    """Connect the proxy to the public network of each stack that has one; returns what was done."""
-    done = []
+def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Container]) -> None:
+    """Connect the proxy to the public network of each stack that has one."""
     proxies = [each for each in of_stack(containers, PROXY) if each.running]
     for wish in wishes:
         own = of_stack(containers, wish.stack)
@@ -66,8 +67,6 @@ def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Contain
             if network not in each.networks:
                 command = ["docker", "network", "connect", network, each.identity]
                 docker.do(host.run, command, allowed="already exists")
-                done.append(f"connect {each.name} to {network}")
-    return done
 
 
 def await_served(host: Host, wishes: Sequence[Manifest]) -> None:
@@ -76,7 +75,9 @@ def await_served(host: Host, wishes: Sequence[Manifest]) -> None:
     That it does not is no failure of the stack, whose containers are well; `drover status` asks them too.
     """
     until = time.monotonic() + SERVED_SECONDS
-    containers = observe(host.run) if any(wish.routes for wish in wishes) else ()
+    containers: Sequence[Container] = ()
+    with suppress(DroverError):
+        containers = observe(host.run) if any(wish.routes for wish in wishes) else ()
     proxies = [each for each in of_stack(containers, PROXY) if each.running]
     addresses = {health.address(PROXY, each) for each in proxies} - {""}
     waiting = [

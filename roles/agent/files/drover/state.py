@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = 2
 HISTORY_ROWS = 5000
 SCHEMA = """
 CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
@@ -28,9 +28,15 @@ CREATE TABLE applied (stack TEXT NOT NULL, release TEXT NOT NULL, service TEXT N
 CREATE TABLE images (id TEXT PRIMARY KEY, uid INTEGER NOT NULL);
 CREATE TABLE events (id INTEGER PRIMARY KEY, at REAL NOT NULL, key TEXT NOT NULL, severity TEXT NOT NULL,
   title TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next REAL NOT NULL DEFAULT 0,
-  sent REAL);
+  sent REAL, delivered TEXT NOT NULL DEFAULT '[]', error TEXT NOT NULL DEFAULT '');
 CREATE INDEX events_key ON events (key, at);
 """
+UPGRADES = {  # from this version to the next
+    1: """
+ALTER TABLE events ADD COLUMN delivered TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE events ADD COLUMN error TEXT NOT NULL DEFAULT '';
+"""
+}
 
 
 class Seen(NamedTuple):
@@ -172,7 +178,24 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Create the tables in a new file, all or none."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    """Create the tables in a new file, or change those of an older agent; all or none.
+
+    Whoever finds something to do takes the write lock and looks again: another process may have been faster.
+    """
+    if _version(connection) < VERSION:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            _upgrade(connection, _version(connection))
     return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """One by one: `executescript` would commit, and let go of the lock, before its first statement."""
+    scripts = [UPGRADES[step] for step in range(version, VERSION)] if version else [SCHEMA]
+    for statement in ";".join(scripts).split(";") if version < VERSION else ():
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {max(version, VERSION)}")

@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 
 from drover import release
 from drover.apply import plan_all
+from drover.channels import channels
 from drover.docker import Container, observe, of_stack
 from drover.host import Host, about
 from drover.layout import link
 from drover.plan import OWN, RECORD, Plan
 from drover.run import DroverError
+from drover.sender import Waiting, head
 from drover.state import Row
 
 FINE, STARTING, WRONG = "fine", "starting", "wrong"
 HARMLESS = {OWN, RECORD}
+PATIENCE = 3600.0  # seconds for which an event may wait
 
 
 class Line(NamedTuple):
@@ -32,6 +35,7 @@ class Line(NamedTuple):
     services: dict[str, dict[str, Any]]
     problems: list[str]
     urls: list[str]
+    reasons: dict[str, dict[str, str]]  # service → rule that it breaks → why
 
 
 def status(host: Host, only: str = "") -> dict[str, Any]:
@@ -44,15 +48,20 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
     lines = [_line(host, plans[name], of_stack(containers, name), last.get(name)) for name in sorted(plans)]
     problems = {**wishes.problems, **odd}
     lines += [
-        Line(name, "", "", WRONG, 0.0, {}, [text], [])
+        Line(name, "", "", WRONG, 0.0, {}, [text], [], {})
         for name, text in sorted(problems.items())
         if only in ("", name)
     ]
+    count, oldest = _waiting(host)
+    undelivered = _undelivered(oldest, bool(channels(host.layout)), time.time())
     return {
         **{key: about(host.layout).get(key) for key in ("host", "client", "environment")},
-        "fine": bool(lines or not only) and all(line.state == FINE for line in lines),
+        "fine": bool(lines or not only)
+        and all(line.state == FINE for line in lines)
+        and not (undelivered and not only),
         "stacks": [{**line._asdict(), "since": _stamp(line.since)} for line in lines],
-        "events_waiting": _waiting(host),
+        "events_waiting": count,
+        "events_problem": undelivered,
     }
 
 
@@ -73,6 +82,7 @@ def _line(host: Host, plan: Plan, own: Sequence[Container], last: Row | None) ->
         services=_services(wish, own),
         problems=[*wrong, *plan.waits, *behind],
         urls=[f"http://{route.host}{route.path}" for route in wish.routes],
+        reasons={each.service: dict(each.reasons) for each in own if each.running and each.reasons},
     )
 
 
@@ -116,11 +126,21 @@ def _service(service: release.Service, own: Sequence[Container]) -> dict[str, An
     }
 
 
-def _waiting(host: Host) -> int:
+def _waiting(host: Host) -> tuple[int, Waiting | None]:
+    """How many events wait, and the oldest of them."""
     try:
-        return int(host.state.db.execute("SELECT count(*) FROM events WHERE sent IS NULL").fetchone()[0])
+        count = host.state.db.execute("SELECT count(*) FROM events WHERE sent IS NULL").fetchone()[0]
+        return int(count), head(host)
     except sqlite3.Error:
-        return 0
+        return 0, None
+
+
+def _undelivered(oldest: Waiting | None, listening: bool, now: float) -> str:
+    """What is wrong with delivery; empty if nothing is, or if nobody was to be told."""
+    if not oldest or not listening or oldest.at > now - PATIENCE:
+        return ""
+    why = oldest.error or "nothing was tried, look at drover-send.timer"
+    return f"events wait since {_stamp(oldest.at)}: {why}"
 
 
 def _stamp(moment: float) -> str:
@@ -150,10 +170,17 @@ def table(found: Mapping[str, Any]) -> str:
         text.append(_row(row, widths))
         text += [f"  ! {problem}" for problem in line["problems"]]
         text += [f"    {url}" for url in line["urls"]]
+        text += [
+            f"    {service}: {rule}: {why}"
+            for service, rules in line["reasons"].items()
+            for rule, why in rules.items()
+        ]
     if not rows:
         text.append("no stack is on this host")
     if found["events_waiting"]:
         text.append(f"{found['events_waiting']} events wait to be delivered")
+    if found["events_problem"]:
+        text.append(f"  ! {found['events_problem']}")
     return "\n".join(text)
 
 

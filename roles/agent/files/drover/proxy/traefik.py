@@ -65,6 +65,13 @@ def _service(route: Route, names: Sequence[str]) -> dict[str, Any]:
     return {"loadBalancer": {"servers": servers, **check}}
 
 
+def places(text: str) -> frozenset[tuple[str, str]]:
+    """Host and path of each route in a file that `render` wrote; ValueError for any other."""
+    validate(text)
+    rules = [RULE.fullmatch(router["rule"]) for router in json.loads(text)["http"]["routers"].values()]
+    return frozenset((found["host"], found["path"] or "/") for found in rules if found)
+
+
 def validate(text: str) -> None:
     """Accept only what `render` can have written."""
     try:
