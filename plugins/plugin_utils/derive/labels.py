@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Labels by which the agent finds a container and explains it; none changes from release to release."""
+"""Labels that explain a container to whoever looks at it; none changes from release to release."""
 
 from __future__ import annotations
 
