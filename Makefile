@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .PHONY: help venv demo clean test lint unit unit-oldest images molecule test-long mutations bench docs lock images-lock
 
 # The newest Python that answers, of those that ansible-core supports; a pyenv's versions count.
-PYTHONS := python3.14 python3.13 python3.12 python3.11 $(foreach v,14 13 12 11,$(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.$(v).*/bin/python3.$(v)))))
+pyenv = $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.$(1).*/bin/python3.$(1))))
+PYTHONS := $(foreach v,14 13 12 11,python3.$(v) $(call pyenv,$(v)))
 answers = $(firstword $(foreach p,$(1),$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
 PYTHON ?= $(call answers,$(PYTHONS))
 # ansible-core 2.19 still runs on 3.11; both lines are tested where both Pythons are found.

@@ -51,13 +51,14 @@ def break_it(stacks: Stacks) -> None:
 
 
 def tattle(stacks: Stacks) -> None:
-    reason = {"tattler": {"no_health_check": "it ends"}}
+    reason = {"tattler": {"no_health_check": "it only prints and ends"}}
     stacks.append({"name": "tattle", "compose": "tattle", "secrets": {"told": CANARIES[3]}, "allow": reason})
 
 
 def watch(host: Host, look: str) -> None:
     """Take the look again and again, as fast as it goes, and keep what it prints."""
     script = f"while :; do {look}; done > /tmp/watched 2>/dev/null"
+    host.run("systemctl stop watch")  # of a test that failed
     host.check_output(f'systemd-run --collect --property=RuntimeMaxSec=300 --unit=watch sh -c "{script}"')
 
 
