@@ -16,7 +16,7 @@ class Sink(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Sink).serve_forever()
 """
-PAUSE_IS_OVER = """
+NOW = """
 import sqlite3
 with sqlite3.connect("/var/lib/drover/state.db") as db:
     db.execute("UPDATE events SET next = 0")
@@ -26,6 +26,10 @@ with sqlite3.connect("/var/lib/drover/state.db") as db:
 def listen(host: Host, port: int) -> None:
     host.check_output(f"systemd-run --collect --unit=sink-{port} python3 -c '{SINK}' {port}")
     assert eventually(lambda: host.socket(f"tcp://127.0.0.1:{port}").is_listening)
+
+
+def pause_is_over(host: Host) -> None:
+    host.check_output(f"python3 -c '{NOW}'")
 
 
 def heard(host: Host, port: int) -> list[str]:
@@ -40,10 +44,13 @@ def test_each_channel_hears_each_event_once_and_in_order(host: Host) -> None:
     for number in (1, 2, 3):
         host.check_output(f"drover report --key k{number} --severity warning --title 'number {number}'")
     host.check_output("drover report --key k3 --severity warning --title 'number 3'")
-    assert host.run("drover send").rc != 0, "the second channel is down"
+    assert eventually(lambda: len(heard(host, FIRST)) == 3)
     host.check_output("drover send")  # the pause after a failure is not over: nobody hears anything
+    pause_is_over(host)
+    assert host.run("drover send").rc != 0, "the second channel is down"
     assert heard(host, FIRST) == ["1", "2", "3"]
     listen(host, SECOND)
-    host.check_output(f"python3 -c '{PAUSE_IS_OVER}' && drover send")
+    pause_is_over(host)
+    host.check_output("drover send")
     assert (heard(host, FIRST), heard(host, SECOND)) == (["1", "2", "3"], ["1", "2", "3"])
     host.check_output("systemctl start drover-send.timer")
