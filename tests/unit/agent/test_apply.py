@@ -378,6 +378,16 @@ def dies(docker: Docker, looks: int = 0) -> Any:
     return look
 
 
+def test_look_whether_the_proxy_serves_fails_no_stack(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(run: Any) -> Any:
+        raise DroverError("Docker does not answer")
+
+    monkeypatch.setattr("drover.serve.observe", fails)
+    shop.write("shop", {**SHOP, "web": {**WEB, "image": "web:2"}}, routes=[ROUTE], version="2")
+    assert not shop.apply().errors
+    assert told_of(shop)[0] == set()
+
+
 def test_answer_of_docker_that_was_cut_off_is_no_traceback(shop: Place) -> None:
     shop.docker._inspect = lambda words: Result(1, "[{", "")  # type: ignore[method-assign,assignment,return-value]
     assert "Docker does not answer" in shop.apply().errors[0]
