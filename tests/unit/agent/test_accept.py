@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from docker_model import Place
-from drover import cli, disk, health, layout, settle, status
+from drover import cli, disk, health, layout, start, status
 from drover.run import DroverError
 from drover.state import Row, State
 
@@ -23,7 +23,7 @@ GONE = {"state": "absent", "data": "keep"}
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "SETTLED", 0.0)
-    monkeypatch.setattr(settle, "POLL", (0.0,))
+    monkeypatch.setattr(start, "POLL", (0.0,))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from docker_model import Docker, Killed, Place, place
-from drover import cli, health, routes, settle
+from drover import cli, health, routes, start
 from drover.docker import observe
 from drover.layout import Layout
 from drover.proxy import traefik
@@ -32,7 +32,7 @@ ROUTE = {"host": "shop.example.com", "path": "/", "service": "web", "port": 80, 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "SETTLED", 0.0)
-    monkeypatch.setattr(settle, "POLL", (0.0,))
+    monkeypatch.setattr(start, "POLL", (0.0,))
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ def test_engine_that_dies_is_recorded_and_told_for_every_stack_that_was_pending(
 
 
 def test_engine_that_dies_while_the_stacks_start(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settle, "observe", dies(shop.docker))
+    monkeypatch.setattr(start, "observe", dies(shop.docker))
     shop.write("blog", {"app": {"image": "blog:1"}})
     answer = shop.apply()
     assert answer.changed and len(answer.errors) == 1 and "blog: Docker does not answer" in answer.errors[0]
@@ -376,6 +376,16 @@ def dies(docker: Docker, looks: int = 0) -> Any:
         return observe(run)
 
     return look
+
+
+def test_look_whether_the_proxy_serves_fails_no_stack(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(run: Any) -> Any:
+        raise DroverError("Docker does not answer")
+
+    monkeypatch.setattr("drover.finish.observe", fails)
+    shop.write("shop", {**SHOP, "web": {**WEB, "image": "web:2"}}, routes=[ROUTE], version="2")
+    assert not shop.apply().errors
+    assert told_of(shop)[0] == set()
 
 
 def test_answer_of_docker_that_was_cut_off_is_no_traceback(shop: Place) -> None:

@@ -191,6 +191,20 @@ def test_channel_that_is_down_makes_no_other_hear_an_event_again(
     assert sender.head(host) is None and not (host.layout.run / "channel.yml").exists()
 
 
+def test_channel_that_comes_back_within_a_run_hears_nothing_in_disorder(host: Host, channel: Channel) -> None:
+    for title in ("first", "second"):
+        report.report(host, Event(title, "info", title), 1000.0)
+    calls: list[str] = []
+
+    def run(command: Sequence[str], **more: Any) -> Result:
+        calls.append(command[0])
+        return channel(command, **more) if len(calls) > 1 else Result(1, "", "down for a moment")
+
+    assert sender.send(host._replace(run=run), 1000.0) == (0, ("json: down for a moment",))
+    assert sender.send(host, 2000.0).delivered == 2
+    assert [title for _, title in channel.heard] == ["first", "second"]
+
+
 def test_run_that_dies_between_two_channels_tells_the_first_no_second_time(
     host: Host, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

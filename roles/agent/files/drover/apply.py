@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from drover import accept, facts, health, record, remove, routes
 from drover.describe import describe
 from drover.docker import Container, observe, of_stack
+from drover.errors import TROUBLE, StackError
 from drover.host import Host
 from drover.layout import PROXY
 from drover.plan import RECORD, Plan, Step, plan
 from drover.release import Manifest, Wishes
 from drover.run import DroverError, NotInstalledError
-from drover.trouble import TROUBLE, StackError
 
 
 class Options(NamedTuple):
@@ -209,7 +209,8 @@ def _carry_out(
         if group:
             try:
                 carry.bring(host, group, done)
-            except TROUBLE as error:  # Docker died under it: every stack that was on its way hears of it
+            except TROUBLE as error:
+                # Docker died: what has not finished has failed; what has, has not, whatever came after.
                 for each in group:
                     if each.wish.stack not in finished:
                         done(each, StackError(str(error)))
@@ -238,7 +239,7 @@ def _connect(
     failed: Mapping[str, str],
 ) -> None:
     """A proxy that was made anew has to be connected to all stacks again."""
-    from drover import serve
+    from drover import finish
 
     proxy = wishes.stacks.get(PROXY)
     if not proxy:
@@ -251,7 +252,7 @@ def _connect(
         return
     for wish in wishes.stacks.values():
         try:
-            serve.connect(host, [wish], containers)
+            finish.connect(host, [wish], containers)
         except DroverError as error:
             if wish.stack not in failed:
                 done(Plan(wish), StackError(str(error)))

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from drover import compose, docker, images, secrets, serve, settle
+from drover import compose, docker, finish, images, secrets, start
 from drover.docker import observe, of_stack
+from drover.errors import TROUBLE, StackError
 from drover.facts import Secrets
 from drover.facts import secrets as secret_times
 from drover.host import Host
@@ -32,8 +33,7 @@ from drover.plan import (
     stale_environment,
 )
 from drover.run import DroverError
-from drover.settle import Outcome, Ready
-from drover.trouble import TROUBLE, StackError
+from drover.start import Outcome, Ready
 
 WORKERS = 4
 
@@ -53,8 +53,8 @@ def bring(host: Host, plans: Sequence[Plan], done: Outcome) -> None:
             else:
                 done(plan, found)
     _remember(host, uids, ready)
-    settle.settle(host, ready, done)
-    serve.await_served(host, [each.plan.wish for each in ready if each.plan.steps])
+    start.until_well(host, ready, done)
+    finish.await_served(host, [each.plan.wish for each in ready if each.plan.steps])
 
 
 def _remember(host: Host, known: dict[str, int], ready: Iterable[Ready]) -> None:
@@ -97,7 +97,7 @@ def prepare(host: Host, plan: Plan, here: Images, uids: dict[str, int]) -> Ready
     again = plan.services(RUN)
     if creating or plan.has(RESTART):
         again |= _refresh(host, plan, began)
-    return Ready(plan, began, again, users, time.monotonic() + settle.DEADLINE)
+    return Ready(plan, began, again, users, time.monotonic() + start.DEADLINE)
 
 
 def _require(host: Host, plan: Plan, here: Images) -> None:

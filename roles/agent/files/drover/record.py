@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 from drover.docker import last_words
+from drover.errors import StackError
 from drover.host import Host
 from drover.layout import Layout
 from drover.plan import Plan
 from drover.release import Manifest
 from drover.state import Row
-from drover.trouble import StackError
 
 
 def refuse(host: Host, wish: Manifest, text: str, action: str) -> None:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from drover import compose, health, serve
+from drover import compose, finish, health
 from drover.docker import Container, observe, of_stack
+from drover.errors import TROUBLE, StackError
 from drover.host import Host
 from drover.plan import Plan
 from drover.release import Manifest
-from drover.trouble import TROUBLE, StackError
 
 DEADLINE = 120.0  # seconds until a stack must be well
 POLL = (0.1, 0.2, 0.3, 0.5)
@@ -31,7 +31,7 @@ class Ready(NamedTuple):
 Outcome = Callable[[Plan, "StackError | None"], None]
 
 
-def settle(host: Host, ready: Sequence[Ready], done: Outcome) -> None:
+def until_well(host: Host, ready: Sequence[Ready], done: Outcome) -> None:
     """Start what may start, and finish each stack as soon as it is well."""
     pending = {each.plan.wish.stack: each for each in ready}
     mended: set[str] = set()
@@ -71,7 +71,7 @@ def _advance(
         for each in found.start:
             _start(host, ready, each, mended)
         if found.well:
-            serve.finish(host, ready.plan, containers)
+            finish.finish(host, ready.plan, containers)
             return None
         if time.monotonic() > ready.until:
             raise _late(wish, found, own)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from itertools import product
 
 from drover import disk, docker, health, routes, secrets
@@ -14,7 +13,6 @@ from drover.host import Host
 from drover.layout import PROXY, PROXY_PORT, link
 from drover.plan import Plan
 from drover.release import Manifest, Probe
-from drover.run import DroverError
 from drover.state import Seen
 
 SERVED_SECONDS = 5.0
@@ -75,9 +73,7 @@ def await_served(host: Host, wishes: Sequence[Manifest]) -> None:
     That it does not is no failure of the stack, whose containers are well; `drover status` asks them too.
     """
     until = time.monotonic() + SERVED_SECONDS
-    containers: Sequence[Container] = ()
-    with suppress(DroverError):
-        containers = observe(host.run) if any(wish.routes for wish in wishes) else ()
+    containers = observe(host.run) if any(wish.routes for wish in wishes) else ()
     proxies = [each for each in of_stack(containers, PROXY) if each.running]
     addresses = {health.address(PROXY, each) for each in proxies} - {""}
     waiting = [
