@@ -133,7 +133,7 @@ for _ in range(8):
     ("variables", "words"),
     [
         ({"drover_platform": {"client": "demo", "alert": {}}}, ["drover_platform", "alert", "alerts"]),
-        ({"drover_platform": {"alerts": {"channels": ["json://changeme"]}}}, ["channels", "placeholder"]),
+        ({"drover_platform": {"alerts": {"channels": ["changeme"]}}}, ["channels", "placeholder"]),
         ({"drover_stacks": [{"name": BOMB}]}, ["drover_stacks", "more than"]),
     ],
 )

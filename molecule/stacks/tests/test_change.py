@@ -102,7 +102,9 @@ def test_hand_made_drift_is_put_right(scenario: Scenario, host: Host) -> None:
         " && docker network disconnect alpha_public proxy-traefik-1"
     )
     told = scenario.site(playbook=STATUS)
-    assert told.status != 0 and "alpha" in told.output and "beta-app" in told.output, told.output
+    assert told.status != 0 and "alpha" in told.output and "start app: drover/demo-notes" in told.output, (
+        told.output
+    )
     scenario.converge("--tags", "stacks")
     for name in ("alpha", "beta"):
         assert fetch(host, f"{name}.test.example", "/up")[0] == 200

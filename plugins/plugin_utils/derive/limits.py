@@ -36,4 +36,4 @@ def _has(service: Plain, kind: str) -> bool:
 
 def _bounds(value: object) -> bool:
     """Whether it is a limit: 0 and what is below mean none to Docker, in whatever unit."""
-    return value is not None and not re.fullmatch(r"-.*|0*(\.0*)?\s*[a-zA-Z]*", str(value))
+    return value is not None and not re.fullmatch(r"-.*|(0+(\.0*)?|\.0+)\s*[a-zA-Z]*", str(value))

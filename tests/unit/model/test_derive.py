@@ -78,6 +78,7 @@ def test_no_port_opens_unless_published(override: Made, released: Made) -> None:
         ("mem_limit: 1g", {"memory": "2g"}, {"mem_limit": "2g", "pids_limit": 512}),
         ("pids_limit: 0", {}, {"mem_limit": "512m", "pids_limit": 512}),
         ("pids_limit: -1\nmem_limit: 0m", {}, {"mem_limit": "512m", "pids_limit": 512}),
+        ("mem_limit: lots", {}, {"pids_limit": 512}),  # left for Compose to refuse
         ("mem_limit: 0.0GB", {}, {"mem_limit": "512m", "pids_limit": 512}),
         ("mem_limit: 0.5g", {}, {"pids_limit": 512}),
         (
