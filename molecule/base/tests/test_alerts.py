@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from shared.scenario import eventually
 from testinfra.host import Host
 
@@ -33,9 +35,9 @@ def pause_is_over(host: Host) -> None:
 
 
 def heard(host: Host, port: int) -> list[str]:
-    """The titles that the channel was told, in order."""
-    found = host.run(f"grep -o 'number [0-9]*' /run/sink-{port}").stdout
-    return [line.removeprefix("number ") for line in found.splitlines()]
+    """The numbers that the channel was told, in order."""
+    lines = host.run(f"cat /run/sink-{port}").stdout.splitlines()
+    return [json.loads(line)["title"].split()[-1] for line in lines]
 
 
 def test_each_channel_hears_each_event_once_and_in_order(host: Host) -> None:

@@ -68,13 +68,17 @@ def test_option_that_never_took_effect_is_healed(scenario: Scenario, host: Host)
     assert again.changed == 0, again.output
 
 
-def test_four_changes_in_a_minute_never_hit_the_start_limit(scenario: Scenario, host: Host) -> None:
-    """The unit allows three starts a minute; a converge is not stopped by those before it."""
+def test_a_change_right_after_three_starts_is_not_stopped_by_the_limit(
+    scenario: Scenario, host: Host
+) -> None:
+    """The unit allows three starts a minute."""
+    host.check_output("systemctl reset-failed docker")
+    for _ in range(3):
+        host.check_output("systemctl restart docker")
     before = starts(host)
-    for size in ("11m", "12m", "13m", "14m"):
-        scenario.converge("--tags", "docker", "-e", f"docker_log_max_size={size}")
+    scenario.converge("--tags", "docker", "-e", "docker_log_max_size=11m")
+    assert starts(host) == before + 1
     scenario.converge("--tags", "docker")
-    assert starts(host) == before + 5
     assert "start-limit-hit" not in host.check_output("journalctl -b --no-pager")
 
 
@@ -90,6 +94,6 @@ def test_containers_keep_running_through_restart_and_kill(host: Host) -> None:
 
 def test_address_pools_hold_many_stacks(host: Host) -> None:
     """Docker's own pools end after 31 networks; twenty stacks need two each."""
-    names = [f"pool{n}" for n in range(60)]
+    names = [f"pool{n}" for n in range(42)]
     host.check_output(" && ".join(f"docker network create {name}" for name in names))
     host.check_output(f"docker network rm {' '.join(names)}")
