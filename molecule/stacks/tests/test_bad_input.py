@@ -78,7 +78,10 @@ def test_wrong_data(wrong: str, scenario: Scenario, host: Host, changed_copy: Cl
 FILES = {
     "network_mode: host": ("network_mode: host", ["network_mode", "host"]),
     "privileged": ("privileged: true", ["privileged", "allow"]),
-    "docker socket": ("volumes: ['/var/run/docker.sock:/var/run/docker.sock']", ["docker.sock", "docker_socket"]),
+    "docker socket": (
+        "volumes: ['/var/run/docker.sock:/var/run/docker.sock']",
+        ["docker.sock", "docker_socket"],
+    ),
     "unknown service key": ("imagee: x", ["imagee", "image"]),
 }
 
