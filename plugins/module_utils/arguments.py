@@ -25,17 +25,17 @@ def arguments() -> dict[str, Any]:
     file = {
         "content": {"type": "str"},
         "encoding": {"type": "str", "choices": ["text", "base64"], "default": "text"},
-        "mode": mode("0644"),
+        "mode": _mode("0644"),
         "validate": command,
     }
     secret = {
         "content": {"type": "str", "required": True, "no_log": True},
         "owner": {"type": "str"},
-        "mode": mode("0600"),
+        "mode": _mode("0600"),
     }
     return {
         "src": {"type": "list", "elements": "raw", "default": []},
-        "folders": _list({"path": path, **owned, **flags, "mode": mode("0755"), "validate": command}),
+        "folders": _list({"path": path, **owned, **flags, "mode": _mode("0755"), "validate": command}),
         # no_log for the whole list keeps it out of the journal. For a single content it would not: a list is
         # logged as its repr, in which a secret of two lines is no longer recognized.
         "files": {**_list({"path": path, **owned, **file}), "no_log": True},
@@ -45,7 +45,7 @@ def arguments() -> dict[str, Any]:
     }
 
 
-def mode(usual: str) -> dict[str, Any]:
+def _mode(usual: str) -> dict[str, Any]:
     return {"type": "str", "default": usual}
 
 

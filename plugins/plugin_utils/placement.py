@@ -33,11 +33,9 @@ def _folders(release: Release) -> Iterator[Data]:
     own = paths.stack(release.stack)
     root = paths.release(release.stack, release.identity)
     yield from (_folder(path, _PRIVATE) for path in (own, f"{own}/releases", f"{own}/files", f"{own}/data"))
-    judged = {root: _judge(release.manifest)}
-    yield from (
-        _folder(path, _PRIVATE, whole=True, exact=True, validate=judged.get(path, []))
-        for path in _above(root, release.files)
-    )
+    yield _folder(root, _PRIVATE, whole=True, exact=True, validate=_judge(release.manifest))
+    inside = _above(root, release.files)[1:]
+    yield from (_folder(path, _PRIVATE, whole=True, exact=True) for path in inside)
     # Not exact: containers that still run read retired secrets. The agent removes those afterwards.
     yield _folder(paths.secrets(release.stack), _SECRET)
     yield from (_secret_folder(release, name) for name in release.secrets)

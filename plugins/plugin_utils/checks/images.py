@@ -47,12 +47,12 @@ def _tag(stack: Stack, name: str, image: str) -> Iterator[Problem]:
             path, f"{quoted(image)} is not an image's name", "write one such as postgres:17.5"
         )
     elif not found["digest"] and found["tag"] in (None, "latest") and not stack.allowed(name, "latest"):
-        found_in = f"{quoted(image)} has no fixed tag"
+        wrong = f"{quoted(image)} has no fixed tag"
         mend = f'write a tag other than latest, or allow: {{{name}: {{latest: "the reason"}}}}'
         if stack.data["image"]:  # the short form: its file is the collection's
-            yield stack.problem(("version",), found_in, mend)
+            yield stack.problem(("version",), wrong, mend)
         else:
-            yield stack.view.problem(path, found_in, mend)
+            yield stack.view.problem(path, wrong, mend)
 
 
 def _unread(stack: Stack) -> Iterator[Problem]:

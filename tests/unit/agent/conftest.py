@@ -10,12 +10,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from docker_model import Docker, Place, place
-from drover import start
+from drover import health, start
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "DEADLINE", 0.3)
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for."""
+    monkeypatch.setattr(health, "SETTLED", 0.0)
+    monkeypatch.setattr(start, "POLL", (0.0,))
 
 
 @pytest.fixture

@@ -11,19 +11,14 @@ from typing import Any
 
 import pytest
 from docker_model import Place
-from drover import cli, disk, health, layout, start, status
+from drover import cli, disk, layout, status
 from drover.run import DroverError
 from drover.state import Row, State
 
+pytestmark = pytest.mark.usefixtures("fast")
 APP = {"app": {"image": "app:1"}}
 NEW = {"app": {"image": "app:2"}}
 GONE = {"state": "absent", "data": "keep"}
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "SETTLED", 0.0)
-    monkeypatch.setattr(start, "POLL", (0.0,))
 
 
 @pytest.fixture

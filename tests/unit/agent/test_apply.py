@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from docker_model import Docker, Killed, Place, place
-from drover import cli, health, routes, start
+from drover import cli, routes, start
 from drover.docker import observe
 from drover.layout import Layout
 from drover.proxy import traefik
@@ -25,14 +25,9 @@ WEB: dict[str, Any] = {
 }
 DB: dict[str, Any] = {"image": "db:1", "health": "healthy", "volume": True}
 MIGRATE: dict[str, Any] = {"image": "web:1", "oneshot": True}
+pytestmark = pytest.mark.usefixtures("fast")
 SHOP: dict[str, dict[str, Any]] = {"web": WEB, "db": DB, "migrate": MIGRATE}
 ROUTE = {"host": "shop.example.com", "path": "/", "service": "web", "port": 80, "health": None}
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "SETTLED", 0.0)
-    monkeypatch.setattr(start, "POLL", (0.0,))
 
 
 @pytest.fixture

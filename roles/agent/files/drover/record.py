@@ -23,7 +23,8 @@ def refuse(host: Host, wish: Manifest, text: str, action: str) -> None:
 
 def docker_is_silent(host: Host, text: str) -> None:
     """A start of the host that brings nothing back."""
-    _tell(host, "docker", "Docker does not answer, nothing was brought back", text)
+    said = redactor(host.layout)(text)
+    _tell(host, "docker", "Docker does not answer, nothing was brought back", said)
 
 
 def record(host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float) -> str:
@@ -79,4 +80,4 @@ def redactor(layout: Layout) -> Callable[[str], str]:
 def _tell(host: Host, key: str, title: str, body: str) -> None:
     from drover.report import Event, report
 
-    report(host, Event(key, "failure", title, redactor(host.layout)(body)))
+    report(host, Event(key, "failure", title, body))

@@ -102,7 +102,7 @@ def _behind(host: Host, plan: Plan, last: Row | None) -> list[str]:
         text = f"release {wanted} is wanted and not reached{why}"
         found.append(text if wanted else "it shall go and is still here")
     if last and last.result != "ok" and last.release not in ("", wanted, current):
-        found.append(f"release {last.release} could not be read: {reason}")
+        found.append(f"release {last.release} was refused: {reason}")
     return found
 
 

@@ -14,15 +14,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drover.release import HOST, Manifest, Route
+from drover.release import HOST, PATH, Manifest, Route
 
 SUFFIX = ".yml"
 ENTRY_POINT = "web"
 INTERVAL = {"interval": "5s", "unhealthyInterval": "500ms", "timeout": "3s"}
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*-\d+")
-PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-HEALTH_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+ROUTE_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")  # without a query, unlike the path of a check
 SERVER = re.compile(r"http://[a-zA-Z0-9][a-zA-Z0-9._-]*:([0-9]{1,5})")
 RULE = re.compile(
     r"Host\(`(?P<host>[^`]+)`\)(?: && \(Path\(`(?P<path>[^`]+)`\) \|\| PathPrefix\(`(?P=path)/`\)\))?"
@@ -106,7 +105,7 @@ def _check_router(name: str, router: Any) -> None:
         raise ValueError(f"{name}: rule {router['rule']!r}")
     _match(HOST, found["host"], f"{name}: host")
     if found["path"] is not None:
-        _match(PATH, found["path"], f"{name}: path")
+        _match(ROUTE_PATH, found["path"], f"{name}: path")
 
 
 def _check_service(name: str, service: Any) -> None:
@@ -123,7 +122,7 @@ def _check_service(name: str, service: Any) -> None:
     if "healthCheck" in balancer:
         check = balancer["healthCheck"]
         _keys(check, {"path", "hostname", *INTERVAL}, f"{name}: healthCheck")
-        _match(HEALTH_PATH, check["path"], f"{name}: health path")
+        _match(PATH, check["path"], f"{name}: health path")
         _match(HOST, check["hostname"], f"{name}: health host")
         if {key: check[key] for key in INTERVAL} != INTERVAL:
             raise ValueError(f"{name}: healthCheck times")
