@@ -10,7 +10,7 @@ answers = $(firstword $(foreach p,$(1),$(shell $(p) -c 'print("$(p)")' 2>/dev/nu
 PYTHON ?= $(call answers,$(PYTHONS))
 # ansible-core 2.19 still runs on 3.11; both lines are tested where both Pythons are found.
 PYTHON_OLDEST := $(call answers,$(filter %3.11,$(PYTHONS)))
-# the longest first: two run at a time
+# the longest first: three run at a time
 SCENARIOS ?= stacks default docker base
 IN_VENV := source .venv/bin/activate &&
 
@@ -32,7 +32,7 @@ clean:  ## Remove everything that demo and test made
 	@echo "Removed hosts, images, packages, virtual environments and caches."
 
 test: venv  ## Lint, unit and property tests, molecule scenarios
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit unit-oldest images
+	@$(MAKE) --no-print-directory -j3 --output-sync=target images unit-oldest unit lint
 	@$(MAKE) --no-print-directory molecule
 lint: venv  ## ansible-lint (production), yamllint, ruff, mypy, generated files
 	@$(IN_VENV) tests/support/lint
