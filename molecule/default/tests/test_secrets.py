@@ -70,7 +70,7 @@ def watched(host: Host) -> str:
 
 def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[..., Path]) -> None:
     since = host.check_output("date +%s")
-    watch(host, "cat /proc/[0-9]*/cmdline | tr '\\\\0' ' ' | grep -ao 'canary[0-9][^ ]*'")
+    watch(host, "cat /proc/[0-9]*/cmdline | tr '\\\\0' ' ' | grep -ao 'canary[0-9][^ ]*'; sleep 0.02")
     host.check_output("sh -c 'sleep 1; : canary99'")
     seeded = seed_channel(client(seed))
     outputs = [

@@ -115,6 +115,13 @@ def compose_config(folder: Path) -> Any:
     return json.loads(run.stdout)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m compose` picks the tests that need one."""
+    for item in items:
+        if "composed" in getattr(item, "fixturenames", ()):
+            item.add_marker("compose")
+
+
 @pytest.fixture(scope="session")
 def composed() -> Callable[[release.Release, Path], Any]:
     """composed(release, folder) → what Compose makes of it, on a host whose /srv/stacks is the folder."""
