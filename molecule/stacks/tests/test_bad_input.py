@@ -134,10 +134,8 @@ for _ in range(8):
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        (
-            {"drover_platform": {"client": "demo", "alert": {}, "alerts": {"channels": ["changeme"]}}},
-            ["drover_platform", "alert", "alerts", "channels", "placeholder"],
-        ),
+        ({"drover_platform": {"client": "demo", "alert": {}}}, ["drover_platform", "alert", "alerts"]),
+        ({"drover_platform": {"alerts": {"channels": ["changeme"]}}}, ["channels", "placeholder"]),
         ({"drover_stacks": [{"name": BOMB}]}, ["drover_stacks", "more than"]),
     ],
 )
