@@ -47,7 +47,16 @@ class Scenario:
         """Run the site playbook with more arguments, from another inventory folder if one is given."""
         command = ["ansible-playbook", "-i", str(inventory or self.inventory), *arguments]
         command.append(str(playbook or ROOT / "playbooks" / "site.yml"))
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+        # An ssh beside it may make a shared standard input non-blocking, which Ansible refuses.
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
         return Run(done.returncode, done.stdout + done.stderr)
 
     def converge(self, *arguments: str, inventory: Path | None = None) -> Run:
