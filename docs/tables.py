@@ -77,7 +77,7 @@ def mutations() -> str:
     return (
         "Taking away the line that makes a promise true turned its test red "
         f"{found['red']} of {found['of']} times "
-        f"(`{found['command']}` on {found['date']} at {found['commit']}, "
+        f"(`{found['command']}`, last on {found['date']}; "
         f"[docs/evidence/mutations.json](docs/evidence/mutations.json)): {', '.join(counts)}."
     )
 

@@ -1,5 +1,6 @@
 """What the repository says about itself stays true."""
 
+import json
 import re
 from pathlib import Path
 
@@ -55,3 +56,11 @@ def test_every_mutation_still_finds_its_line(each: dict[str, str]):
     if not test.startswith("--"):
         file, function = test.partition("[")[0].split("::")
         assert f"def {function}(" in (ROOT / "molecule" / each["scenario"] / "tests" / file).read_text()
+
+
+def test_every_mutation_was_seen_red():
+    """A line that changed has to be tried again: `tests/mutations/run --open`."""
+    evidence = json.loads((ROOT / "docs" / "evidence" / "mutations.json").read_text())
+    keys = ("promise", "scenario", "test", "file", "take")
+    red = {tuple(each[key] for key in keys) for each in evidence["mutations"] if each["result"] == "red"}
+    assert {tuple(each[key] for key in keys) for each in mutations()} <= red
