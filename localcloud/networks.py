@@ -1,0 +1,52 @@
+"""A Docker network for each VPC that has something in it, with the gateway at the address of Amazon's own DNS."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from localcloud import cloud
+from localcloud.cloud import GATEWAY, CloudError, client
+from testhost.docker import TesthostError, docker, inspect
+
+
+def name_of(vpc: str) -> str:
+    return f"drover-cloud-{vpc}"
+
+
+def resolver(block: str) -> str:
+    """Return the address of the VPC's DNS: its base plus two, as AWS has it."""
+    return str(ipaddress.ip_network(block)[2])
+
+
+def ensure(vpc: str) -> str:
+    """Make the VPC's network, the gateway in it; return its name."""
+    name = name_of(vpc)
+    block = client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
+    if not inspect("network", name):
+        first = str(ipaddress.ip_network(block)[1])
+        try:
+            docker("network", "create", "--subnet", block, "--gateway", first, *cloud.labels(vpc=vpc), name)
+        except TesthostError as problem:
+            raise CloudError(f"{vpc}: no network {block} on this machine: {problem}") from None
+    if GATEWAY not in members(name):
+        docker("network", "connect", "--ip", resolver(block), name, GATEWAY)
+    return name
+
+
+def members(name: str) -> set[str]:
+    found: list[dict[str, Any]] = inspect("network", name)
+    return {each["Name"] for each in found[0]["Containers"].values()} if found else set()
+
+
+def tidy(used: set[str]) -> None:
+    """Remove the networks of VPCs in which nothing is any more."""
+    for network in cloud.ours("network", "vpc"):
+        if cloud.mark_of(network, "vpc") not in used and members(network["Name"]) <= {GATEWAY}:
+            remove(network["Name"])
+
+
+def remove(name: str) -> None:
+    for member in members(name):
+        docker("network", "disconnect", "--force", name, member)
+    docker("network", "rm", name)
