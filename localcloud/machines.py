@@ -8,7 +8,7 @@ from typing import Any
 from localcloud import authority, cloud, networks
 from localcloud.cloud import ADDRESSES, CACHE, GATEWAY, MACHINE_IMAGE, client
 from localcloud.plan import Found, Wanted
-from testhost import hosts
+from testhost import hosts, registry
 from testhost.docker import docker
 
 MARK = "instance"
@@ -55,7 +55,7 @@ def create(wanted: Wanted) -> None:
     docker(
         "create", "--name", name_of(wanted.identity), "--hostname", wanted.hostname,
         *cloud.labels(instance=wanted.identity), "--network", network, "--ip", wanted.address,
-        "--env", f"ENDPOINT={ADDRESSES[GATEWAY]}", *hosts.OPTIONS, *mounts, MACHINE_IMAGE,
+        "--env", f"ON_LINK={ADDRESSES[GATEWAY]} {registry.ADDRESS}", *hosts.OPTIONS, *mounts, MACHINE_IMAGE,
     )  # fmt: skip
     start(wanted)
 

@@ -1,4 +1,7 @@
-"""A Docker network for each VPC that has something in it, with the gateway at the address of Amazon's own DNS."""
+"""A Docker network for each VPC that has something in it, with the gateway at the address of Amazon's own DNS.
+
+The registry is in it too, at the address after that, which AWS keeps for itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,11 @@ from typing import Any
 
 from localcloud import cloud
 from localcloud.cloud import GATEWAY, CloudError, client
+from testhost import registry
 from testhost.docker import TesthostError, docker, inspect
+
+
+GUESTS = (GATEWAY, registry.NAME)  # from the base plus two on
 
 
 def name_of(vpc: str) -> str:
@@ -29,8 +36,9 @@ def ensure(vpc: str) -> str:
             docker("network", "create", "--subnet", block, "--gateway", first, *cloud.labels(vpc=vpc), name)
         except TesthostError as problem:
             raise CloudError(f"{vpc}: no network {block} on this machine: {problem}") from None
-    if GATEWAY not in members(name):
-        docker("network", "connect", "--ip", resolver(block), name, GATEWAY)
+    for number, member in enumerate(GUESTS, start=2):
+        if member not in members(name):
+            docker("network", "connect", "--ip", str(ipaddress.ip_network(block)[number]), name, member)
     return name
 
 
@@ -42,7 +50,7 @@ def members(name: str) -> set[str]:
 def tidy(used: set[str]) -> None:
     """Remove the networks of VPCs in which nothing is any more."""
     for network in cloud.ours("network", "vpc"):
-        if cloud.mark_of(network, "vpc") not in used and members(network["Name"]) <= {GATEWAY}:
+        if cloud.mark_of(network, "vpc") not in used and members(network["Name"]) <= set(GUESTS):
             remove(network["Name"])
 
 
