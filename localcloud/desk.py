@@ -6,16 +6,16 @@ import shutil
 
 from localcloud import balancers, cloud, control, machines, networks, reconcile
 from localcloud.cloud import CACHE, ENDPOINT, GATEWAY, LABEL, MOTO, RUN, CloudError, client
-from testhost import images
+from testhost import hosts, registry
 from testhost.docker import CHECKOUT, NETWORK, docker, inspect, say, step
 
 
 def up() -> None:
     """Start what is missing, adopt what runs. Nothing of another checkout is touched."""
     _alone()
-    for name in ("drover/testhost:13", cloud.MACHINE_IMAGE, cloud.IMAGE):
-        images.ensure(only=name)
     _not_orphaned()
+    hosts.ensure_key()
+    registry.ensure()
     with step("localcloud"):
         control.up()
         reconcile.start()

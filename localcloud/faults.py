@@ -48,14 +48,10 @@ def _tell(service: str, value: str) -> None:
 
 
 def _cut(instance: str, seconds: int) -> None:
-    """Take the interface down from the outside, and up again."""
-    name = machines.name_of(instance)
+    """Take the cable out: the machine's end of the link goes down, so that nothing inside is changed."""
+    index = docker("exec", machines.name_of(instance), "cat", "/sys/class/net/eth0/iflink")
     say(f"{instance}: no network for {seconds} s")
-    process = str(inspect("container", name)[0]["State"]["Pid"])
-    network, settings = next(iter(inspect("container", name)[0]["NetworkSettings"]["Networks"].items()))
-    assert process
-    docker("network", "disconnect", network, name)
-    try:
-        time.sleep(seconds)
-    finally:
-        docker("network", "connect", "--ip", settings["IPAMConfig"]["IPv4Address"], network, name)
+    link = f"$(ip -o link | sed -n 's/^{index}: \\([^@:]*\\).*/\\1/p')"
+    script = f'link={link}; ip link set "$link" down; sleep {seconds}; ip link set "$link" up'
+    options = ["--rm", "--network=host", "--cap-add=NET_ADMIN", *cloud.labels(fault=instance)]
+    docker("run", *options, cloud.IMAGE, "sh", "-c", script, seconds=seconds + 60)

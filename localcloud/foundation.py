@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from localcloud.cloud import REGION, client
 from testhost.docker import say
 
 BLOCK = "10.78.0.0/16"
-SUBNETS = {"a": "10.78.1.0/24", "b": "10.78.2.0/24"}
+ZONES = ("a", "b")
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -21,10 +22,11 @@ TRUST = {
 }
 
 
-def ensure(name: str, environment: str, names: Sequence[str], key: Path) -> None:
+def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: str = BLOCK) -> None:
     """Make what is missing of one client's environment; `names` are the certificate's, `key` a public SSH key."""
-    vpc = _network(name)
-    subnets = [_subnet(vpc, zone, block) for zone, block in SUBNETS.items()]
+    vpc = _network(name, block)
+    parts = list(ipaddress.ip_network(block).subnets(new_prefix=24))[1:]  # the first has the gateway's addresses
+    subnets = [_subnet(vpc, zone, str(part)) for zone, part in zip(ZONES, parts, strict=False)]
     group = _security_group(vpc, f"{name}-host")
     targets = _target_group(vpc, f"{name}-web")
     parameters = {
@@ -41,12 +43,28 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path) -> None
     say(f"foundation of {name}: {vpc}, load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}")
 
 
-def _network(name: str) -> str:
+def remove(name: str) -> None:
+    """Take away one client's instances, balancer and network; other clients' stay."""
+    ec2, elb = client("ec2"), client("elbv2")
+    filters = [{"Name": "tag:drover:client", "Values": [name]}]
+    groups = ec2.describe_instances(Filters=filters)["Reservations"]
+    if groups:
+        ec2.terminate_instances(InstanceIds=[one["InstanceId"] for each in groups for one in each["Instances"]])
+    for each in elb.describe_load_balancers()["LoadBalancers"]:
+        if each["LoadBalancerName"] == name:
+            elb.delete_load_balancer(LoadBalancerArn=each["LoadBalancerArn"])
+    for each in elb.describe_target_groups()["TargetGroups"]:
+        if each["TargetGroupName"] == f"{name}-web":
+            elb.delete_target_group(TargetGroupArn=each["TargetGroupArn"])
+    say(f"{name} has no instance and no load balancer any more")
+
+
+def _network(name: str, block: str) -> str:
     found = client("ec2").describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [name]}])["Vpcs"]
     if found:
         return str(found[0]["VpcId"])
     tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": name}]}]
-    return str(client("ec2").create_vpc(CidrBlock=BLOCK, TagSpecifications=tags)["Vpc"]["VpcId"])
+    return str(client("ec2").create_vpc(CidrBlock=block, TagSpecifications=tags)["Vpc"]["VpcId"])
 
 
 def _subnet(vpc: str, zone: str, block: str) -> str:
