@@ -30,7 +30,9 @@ def playbook(inventory: Path, *arguments: str, book: Path = ROOT / "playbooks" /
 
 def quiet(command: list[str]) -> str:
     """Run a command and return its output; where it fails, show that and end."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -25,7 +25,9 @@ TRUST = {
 def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: str = BLOCK) -> None:
     """Make what is missing of one client's environment; `names` are the certificate's, `key` a public SSH key."""
     vpc = _network(name, block)
-    parts = list(ipaddress.ip_network(block).subnets(new_prefix=24))[1:]  # the first has the gateway's addresses
+    parts = list(ipaddress.ip_network(block).subnets(new_prefix=24))[
+        1:
+    ]  # the first has the gateway's addresses
     subnets = [_subnet(vpc, zone, str(part)) for zone, part in zip(ZONES, parts, strict=False)]
     group = _security_group(vpc, f"{name}-host")
     targets = _target_group(vpc, f"{name}-web")
@@ -40,7 +42,9 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: 
     for parameter, value in parameters.items():
         path = f"/{name}/{environment}/{parameter}"
         client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
-    say(f"foundation of {name}: {vpc}, load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}")
+    say(
+        f"foundation of {name}: {vpc}, load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}"
+    )
 
 
 def remove(name: str) -> None:
@@ -49,7 +53,9 @@ def remove(name: str) -> None:
     filters = [{"Name": "tag:drover:client", "Values": [name]}]
     groups = ec2.describe_instances(Filters=filters)["Reservations"]
     if groups:
-        ec2.terminate_instances(InstanceIds=[one["InstanceId"] for each in groups for one in each["Instances"]])
+        ec2.terminate_instances(
+            InstanceIds=[one["InstanceId"] for each in groups for one in each["Instances"]]
+        )
     for each in elb.describe_load_balancers()["LoadBalancers"]:
         if each["LoadBalancerName"] == name:
             elb.delete_load_balancer(LoadBalancerArn=each["LoadBalancerArn"])
@@ -88,7 +94,11 @@ def _profile(name: str, path: str) -> str:
     """Make the hosts' role, which may read the client's parameters and pull its images, and its instance profile."""
     iam = client("iam")
     allowed = [
-        {"Effect": "Allow", "Action": ["ssm:GetParameter*"], "Resource": f"arn:aws:ssm:*:*:parameter{path}/*"},
+        {
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter*"],
+            "Resource": f"arn:aws:ssm:*:*:parameter{path}/*",
+        },
         {
             "Effect": "Allow",
             "Action": ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
