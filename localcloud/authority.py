@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -71,12 +72,11 @@ def ensure() -> None:
 
 
 def issue(names: Sequence[str], target: Path) -> None:
-    """Write a certificate for these names with its key into one file, as HAProxy reads it; one that fits stays."""
+    """Write a certificate for these names, its key beside it, as HAProxy reads it; one that fits stays."""
     if target.exists() and _names(target.read_bytes()) == list(names):
         return
     authority = x509.load_pem_x509_certificate(AUTHORITY.read_bytes())
-    signer = serialization.load_pem_private_key(KEY.read_bytes(), None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    signer = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(KEY.read_bytes(), None))
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     made = (

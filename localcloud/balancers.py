@@ -6,8 +6,8 @@ import csv
 import json
 import shutil
 import time
-from contextlib import suppress
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from localcloud import authority, cloud, networks, proxy

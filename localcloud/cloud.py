@@ -23,7 +23,7 @@ LABEL = "org.drover.localcloud"  # on everything that is ours; the value is the 
 IMAGE = "drover/localcloud:1"
 MACHINE_IMAGE = "drover/localcloud-machine:13"
 GATEWAY, MOTO, MINISTACK = "drover-cloud-gateway", "drover-cloud-moto", "drover-cloud-ministack"
-# Of the test hosts' network; the gateway's one is the endpoint of every AWS service, for this machine and for instances.
+# Of the test hosts' network; the gateway's is the endpoint of all AWS services, here and on instances.
 ADDRESSES = {GATEWAY: "10.77.0.4", MOTO: "10.77.0.6", MINISTACK: "10.77.0.7"}
 ENDPOINT = f"http://{ADDRESSES[GATEWAY]}"
 
@@ -34,7 +34,7 @@ class CloudError(TesthostError):
 
 @cache
 def client(service: str, access_key: str = ACCOUNT) -> Any:
-    """Return a boto3 client of the emulated account; an access key of twelve digits is that account's root user."""
+    """Return a client of the emulated account; an access key of twelve digits is that account's root user."""
     return boto3.client(
         service,
         endpoint_url=ENDPOINT,
@@ -52,7 +52,7 @@ def labels(**more: str) -> list[str]:
 
 
 def ours(kind: str, mark: str = "") -> list[dict[str, Any]]:
-    """Return what `docker inspect` says of our containers or networks, of those with the further mark if one is given."""
+    """Return what `docker inspect` says of our containers or networks: all, or those with a further mark."""
     wanted = f"label={LABEL}.{mark}" if mark else f"label={LABEL}"
     everything = ("--all",) if kind == "container" else ()
     return inspect(kind, *docker(kind, "ls", *everything, "--quiet", "--filter", wanted).split())
@@ -65,7 +65,7 @@ def mark_of(thing: dict[str, Any], mark: str) -> str:
 
 
 def ask(path: Path, command: str) -> str:
-    """Give one of our HAProxies a command. The path is taken relative: a whole one may be longer than the system takes."""
+    """Give one of our HAProxies a command; its path is taken relative: a whole one may be too long."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(3)
         try:

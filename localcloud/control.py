@@ -1,4 +1,4 @@
-"""The control plane: moto, ministack, and the gateway before them with names, endpoint and metadata service."""
+"""The control plane: moto, ministack, and the gateway before them: names, endpoint and metadata service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOTO_ENVIRONMENT = {
     "MOTO_AMIS_PATH": "/opt/localcloud/amis.json",
     "PYTHONPATH": "/opt/moto",
 }
-# The second emulator asks for signatures, looks at policies, and takes the account's number for its root's key.
+# This one asks for signatures, looks at policies, and takes the account's number for its root's key.
 MINISTACK_ENVIRONMENT = {
     "AUTH": "true",
     "GATEWAY_PORT": "80",

@@ -40,7 +40,9 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: 
     for parameter, value in parameters.items():
         path = f"/{name}/{environment}/{parameter}"
         client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
-    say(f"foundation of {name}: {vpc}, load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}")
+    say(
+        f"foundation of {name}: {vpc}, load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}"
+    )
 
 
 def remove(name: str) -> None:
@@ -88,7 +90,11 @@ def _profile(name: str, path: str) -> str:
     """Make the hosts' role, which may read the client's parameters and pull its images, and its instance profile."""
     iam = client("iam")
     allowed = [
-        {"Effect": "Allow", "Action": ["ssm:GetParameter*"], "Resource": f"arn:aws:ssm:*:*:parameter{path}/*"},
+        {
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter*"],
+            "Resource": f"arn:aws:ssm:*:*:parameter{path}/*",
+        },
         {
             "Effect": "Allow",
             "Action": ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],

@@ -41,7 +41,7 @@ def _moment(text: str) -> datetime:
 
 
 def create(wanted: Wanted) -> None:
-    """Make and start the machine at its address; cloud-init does the rest with what the metadata service says."""
+    """Make and start the machine at its address; cloud-init does the rest with what the metadata says."""
     network = networks.ensure(wanted.vpc)
     block = client("ec2").describe_vpcs(VpcIds=[wanted.vpc])["Vpcs"][0]["CidrBlock"]
     hosts.PACKAGES.mkdir(parents=True, exist_ok=True)

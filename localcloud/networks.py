@@ -13,7 +13,6 @@ from localcloud.cloud import GATEWAY, CloudError, client
 from testhost import registry
 from testhost.docker import TesthostError, docker, inspect
 
-
 GUESTS = (GATEWAY, registry.NAME)  # from the base plus two on
 
 

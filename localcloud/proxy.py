@@ -1,4 +1,4 @@
-"""HAProxy as an application load balancer: its configuration from the account's listeners, rules and groups. Pure."""
+"""HAProxy as an application load balancer: its configuration from listeners, rules and groups. Pure."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Balancer:
 
 def group_of(action: Mapping[str, Any]) -> str:
     """Return the group that a forward goes to; of several with weights, the heaviest."""
-    several = action.get("ForwardConfig", {}).get("TargetGroups", [])
+    several: list[Mapping[str, Any]] = action.get("ForwardConfig", {}).get("TargetGroups", [])
     heaviest = max(several, key=lambda each: int(each.get("Weight", 1)), default={})
     return str(action.get("TargetGroupArn") or heaviest.get("TargetGroupArn", ""))
 
@@ -135,7 +135,7 @@ def _frontend(balancer: Balancer, listener: Listener) -> Iterator[str]:
 
 def _condition(found: Mapping[str, Any]) -> str:
     kind = found["Field"]
-    values = found.get("Values") or next(
+    values: list[Any] = found.get("Values") or next(
         (found[key]["Values"] for key in found if key.endswith("Config") and "Values" in found[key]), []
     )
     patterns = " ".join(_pattern(str(value)) for value in values)
@@ -171,7 +171,8 @@ def _action(balancer: Balancer, action: Mapping[str, Any], condition: str) -> It
         answer = action["FixedResponseConfig"]
         kind = answer.get("ContentType") or "text/plain"
         body = str(answer.get("MessageBody", "")).replace("'", r"'\''")
-        yield f"  http-request return status {answer['StatusCode']} content-type {kind} string '{body}'{condition}"
+        said = f"status {answer['StatusCode']} content-type {kind} string '{body}'"
+        yield f"  http-request return {said}{condition}"
 
 
 def _redirect(found: Mapping[str, Any]) -> str:
@@ -215,8 +216,9 @@ def _backend(group: Group) -> Iterator[str]:
     else:
         secure = False
     yield f"  timeout check {check.get('HealthCheckTimeoutSeconds', 5)}s"
+    checked = " check-ssl verify none" if secure else ""
     for target in group.targets:
-        yield f"  server {target.server} {address(target)} {options(group)}{' check-ssl verify none' if secure else ''}"
+        yield f"  server {target.server} {address(target)} {options(group)}{checked}"
 
 
 def _codes(text: str) -> str:

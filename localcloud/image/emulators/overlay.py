@@ -1,5 +1,8 @@
-"""moto with what it lacks for hosts and load balancers that are real. Each patch is guarded by a test that fails once
-moto does the same by itself (tests/localcloud/test_overlay.py): then the patch goes."""
+"""moto with what it lacks for hosts and load balancers that are real.
+
+A check guards each patch and fails once moto does the same by itself: then the patch goes
+(tests/localcloud/overlay_guard.py).
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,8 @@ from moto.ec2.responses import instances
 from moto.elbv2 import models as balancing
 from moto.server import main
 
-HEALTH = Path(
-    "/run/localcloud/health.json"
-)  # {target group: {"<instance>:<port>": [state, reason, description]}}
+# {target group: {"<instance>:<port>": [state, reason, description]}}
+HEALTH = Path("/run/localcloud/health.json")
 
 
 def launch_time_is_the_last_start() -> None:
@@ -72,8 +74,8 @@ def profiles_live_in_the_other_emulator() -> None:
         try:
             return Profile(iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"])
         except ClientError:
-            said = f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
-            raise InvalidParameterValue(said) from None
+            said = f"Value ({name}) for parameter iamInstanceProfile.name is invalid."
+            raise InvalidParameterValue(f"{said} Invalid IAM Instance Profile name") from None
 
     for module in (instances, profiles):
         module.filter_iam_instance_profiles = find

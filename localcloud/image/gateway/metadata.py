@@ -1,4 +1,4 @@
-"""The instance metadata service, version 2 only: what one instance may know of itself, by the address that asks."""
+"""The instance metadata service, version 2 only: what an instance may know of itself, by its address."""
 
 from __future__ import annotations
 
@@ -224,7 +224,8 @@ def read(top: Tree, path: str) -> Leaf | None:
         here = here[names[part]]
     if isinstance(here, Mapping):
         return "\n".join(name + _slash(name, here[name]) for name in here)
-    return here() if callable(here) else here
+    found: Leaf = here() if callable(here) else here
+    return found
 
 
 def _slash(name: str, value: object) -> str:
@@ -249,7 +250,7 @@ class Handler(BaseHTTPRequestHandler):
             socket.IPPROTO_IP, socket.IP_TTL, int(options.get("HttpPutResponseHopLimit", 1))
         )
 
-    def do_PUT(self) -> None:  # noqa: N802  the library's name
+    def do_PUT(self) -> None:
         """Give out a token, but to nobody who was asked by somebody else."""
         if self.path != "/latest/api/token":
             self.answer(404)
@@ -264,7 +265,7 @@ class Handler(BaseHTTPRequestHandler):
             self.tokens[token] = (self.instance["InstanceId"], time.time() + int(seconds))
             self.answer(200, token, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
 
-    def do_GET(self) -> None:  # noqa: N802  the library's name
+    def do_GET(self) -> None:
         """Answer who has a token of the very instance that asks."""
         owner, until = self.tokens.get(self.headers["X-aws-ec2-metadata-token"] or "", ("", 0.0))
         if self.instance is None or not self.enabled:
@@ -293,7 +294,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the library's name
+    def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing: what is asked here is asked all day."""
 
 
