@@ -127,10 +127,23 @@ def _frontend(balancer: Balancer, listener: Listener) -> Iterator[str]:
     yield f"  http-request set-header X-Forwarded-Port {listener.port}"
     yield "  http-request set-header X-Amzn-Trace-Id Root=%[uuid]"
     for number, rule in enumerate(listener.rules):
-        names = [f"r{number}_{index}" for index, _ in enumerate(rule.get("Conditions", []))]
-        for name, condition in zip(names, rule.get("Conditions", []), strict=True):
-            yield f"  acl {name} {_condition(condition)}"
-        yield from _action(balancer, rule["Actions"][-1], f" if {' '.join(names)}" if names else "")
+        yield from _choice(number, rule)
+    actions = [
+        line
+        for number, rule in enumerate(listener.rules)
+        for line in _action(balancer, rule["Actions"][-1], f" if {{ var(txn.rule) -m int {number} }}")
+    ]
+    yield from sorted(actions, key=lambda line: "use_backend" in line.split()[0])
+
+
+def _choice(number: int, rule: Mapping[str, Any]) -> Iterator[str]:
+    """Choose the first rule that fits before anything is done: HAProxy would redirect before it forwards."""
+    conditions = rule.get("Conditions", [])
+    names = [f"r{number}_{index}" for index, _ in enumerate(conditions)]
+    for name, condition in zip(names, conditions, strict=True):
+        yield f"  acl {name} {_condition(condition)}"
+    fits = " ".join(["!{ var(txn.rule) -m found }", *names])
+    yield f"  http-request set-var(txn.rule) int({number}) if {fits}"
 
 
 def _condition(found: Mapping[str, Any]) -> str:
@@ -161,10 +174,8 @@ def _pattern(text: str) -> str:
 def _action(balancer: Balancer, action: Mapping[str, Any], condition: str) -> Iterator[str]:
     if action["Type"] == "forward":
         group = balancer.groups.get(group_of(action))
-        if group and condition:
+        if group:
             yield f"  use_backend {group.name}{condition}"
-        elif group:
-            yield f"  default_backend {group.name}"
     elif action["Type"] == "redirect":
         yield f"  http-request redirect {_redirect(action['RedirectConfig'])}{condition}"
     elif action["Type"] == "fixed-response":
