@@ -168,7 +168,7 @@ def _condition(found: Mapping[str, Any]) -> str:
 def _pattern(text: str) -> str:
     """Translate * and ? of a rule to an expression that HAProxy takes as one word."""
     escaped = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-    return "'^" + escaped.replace("'", r"'\''") + "$'"
+    return _word(f"^{escaped}$")
 
 
 def _action(balancer: Balancer, action: Mapping[str, Any], condition: str) -> Iterator[str]:
@@ -179,11 +179,19 @@ def _action(balancer: Balancer, action: Mapping[str, Any], condition: str) -> It
     elif action["Type"] == "redirect":
         yield f"  http-request redirect {_redirect(action['RedirectConfig'])}{condition}"
     elif action["Type"] == "fixed-response":
-        answer = action["FixedResponseConfig"]
-        kind = answer.get("ContentType") or "text/plain"
-        body = str(answer.get("MessageBody", "")).replace("'", r"'\''")
-        said = f"status {answer['StatusCode']} content-type {kind} string '{body}'"
-        yield f"  http-request return {said}{condition}"
+        yield f"  http-request return {_answer(action['FixedResponseConfig'])}{condition}"
+
+
+def _answer(found: Mapping[str, Any]) -> str:
+    body, kind = str(found.get("MessageBody") or ""), found.get("ContentType") or "text/plain"
+    return f"status {found['StatusCode']}" + (f" content-type {kind} string {_word(body)}" if body else "")
+
+
+def _word(text: str) -> str:
+    """Quote any text as one word of the configuration."""
+    for sign, written in {"'": r"\'", "\n": r"\n", "\r": r"\r"}.items():
+        text = text.replace(sign, f"'{written}'")
+    return f"'{text}'"
 
 
 def _redirect(found: Mapping[str, Any]) -> str:
