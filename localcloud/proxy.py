@@ -11,6 +11,7 @@ from typing import Any
 FOLDER = "/run/localcloud/balancers"
 # What HAProxy says of a check that failed → AWS's reason.
 TIMEOUTS = ("L4TOUT", "L6TOUT", "L7TOUT")
+QUERY = r'%[query,regsub("^(.)","?\1")]'  # the request's query with its question mark, if it has one
 
 
 @dataclass(frozen=True)
@@ -210,14 +211,17 @@ def _redirect(found: Mapping[str, Any]) -> str:
         "#{query}": "%[query]",
     }
     for key, value in parts.items():
+        value = value.replace("%", "%%")
         for sign, expression in known.items():
             value = value.replace(sign, expression)
         parts[key] = value
     usual = {"https": "443", "http": "80"}.get(parts["protocol"])
     port = "" if parts["port"] == usual else f":{parts['port']}"
-    query = f"?{parts['query']}" if parts["query"] else ""
-    code = str(found["StatusCode"]).removeprefix("HTTP_")
-    return f"location {parts['protocol']}://{parts['host']}{port}{parts['path']}{query} code {code}"
+    query = (
+        f"?{parts['query']}" if parts["query"] not in ("", known["#{query}"]) else parts["query"] and QUERY
+    )
+    where = _word(f"{parts['protocol']}://{parts['host']}{port}{parts['path']}{query}")
+    return f"location {where} code {str(found['StatusCode']).removeprefix('HTTP_')}"
 
 
 def _backend(group: Group) -> Iterator[str]:
