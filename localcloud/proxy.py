@@ -268,13 +268,14 @@ def state(row: Mapping[str, str], draining: bool) -> tuple[str, str, str]:
     """Translate a row of `show stat` to AWS's state, reason and description."""
     if draining:
         return "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
-    if row["check_status"] in ("", "INI") or row["check_status"].startswith("* "):
+    check = row["check_status"].removeprefix("* ")  # a check is under way; this is what the last one found
+    if check in ("", "INI"):
         return "initial", "Elb.InitialHealthChecking", "Initial health checks in progress"
     if row["status"].startswith("UP"):
         return "healthy", "", ""
-    if row["check_status"] in TIMEOUTS:
+    if check in TIMEOUTS:
         return "unhealthy", "Target.Timeout", "Request timed out"
-    if row["check_status"] == "L7STS":
+    if check == "L7STS":
         said = f"Health checks failed with these codes: [{row['check_code']}]"
         return "unhealthy", "Target.ResponseCodeMismatch", said
     return (
