@@ -233,15 +233,11 @@ def _backend(group: Group) -> Iterator[str]:
         yield f"  cookie AWSALB insert indirect nocache httponly {life} dynamic"
         yield f"  dynamic-cookie-key {group.name}"
     if check["HealthCheckProtocol"] != "TCP":
-        secure = check["HealthCheckProtocol"] == "HTTPS"
         yield f"  option httpchk GET {check.get('HealthCheckPath', '/')}"
         yield f"  http-check expect status {_codes(check.get('Matcher', {}).get('HttpCode', '200'))}"
-    else:
-        secure = False
     yield f"  timeout check {check.get('HealthCheckTimeoutSeconds', 5)}s"
-    checked = " check-ssl verify none" if secure else ""
     for target in group.targets:
-        yield f"  server {target.server} {address(target)} {options(group)}{checked}"
+        yield f"  server {target.server} {address(target)} {options(group)}"
 
 
 def _codes(text: str) -> str:
@@ -260,7 +256,9 @@ def options(group: Group) -> str:
     where = "" if port == "traffic-port" else f" port {port}"
     rise, fall = check.get("HealthyThresholdCount", 5), check.get("UnhealthyThresholdCount", 2)
     every = check.get("HealthCheckIntervalSeconds", 30)
-    tls = " ssl verify none" if check.get("Protocol") == "HTTPS" else ""
+    tls = " ssl" if check.get("Protocol") == "HTTPS" else ""
+    tls += " check-ssl" if check.get("HealthCheckProtocol") == "HTTPS" else ""
+    tls += " verify none" if tls else ""
     return f"check{where} inter {every}s fastinter 1s downinter 1s rise {rise} fall {fall}{tls}"
 
 
