@@ -189,7 +189,8 @@ def _move(balancer: str, group: Group) -> None:
     for server in wished.keys() - there:
         where = proxy.address(wished[server])
         ask(balancer, f"add server {group.name}/{server} {where} {proxy.options(group)}")
-        ask(balancer, f"enable health {group.name}/{server}; enable server {group.name}/{server}")
+        path = f"{group.name}/{server}"  # nothing is sent to it before its first checks, as in AWS
+        ask(balancer, f"enable health {path}; enable server {path}; set server {path} health down")
     for server in there - wished.keys():
         key = (balancer, group.name, server)
         if key not in _leaving:
