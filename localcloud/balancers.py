@@ -77,8 +77,8 @@ def _certificate(arn: str) -> list[str]:
 def _groups() -> Iterator[Group]:
     for found in client("elbv2").describe_target_groups()["TargetGroups"]:
         arn = found["TargetGroupArn"]
+        # moto lists who is registered, no matter what we told it of their health
         health = client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        registered = [each["Target"] for each in health if each["TargetHealth"]["State"] != "draining"]
         attributes = _attributes("target_group", arn)
         yield Group(
             arn=arn,
@@ -87,7 +87,7 @@ def _groups() -> Iterator[Group]:
             sticky=attributes.get("stickiness.enabled") == "true",
             sticky_seconds=int(attributes.get("stickiness.lb_cookie.duration_seconds", 86400)),
             drain_seconds=int(attributes.get("deregistration_delay.timeout_seconds", 300)),
-            targets=tuple(_target(each) for each in registered),
+            targets=tuple(_target(each["Target"]) for each in health),
         )
 
 
