@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from functools import cache
 from pathlib import Path
@@ -65,15 +66,21 @@ def mark_of(thing: dict[str, Any], mark: str) -> str:
 
 
 def ask(path: Path, command: str) -> str:
-    """Give one of our HAProxies a command; its path is taken relative: a whole one may be too long."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(3)
-        try:
-            connection.connect(str(path.relative_to(CHECKOUT)))
-        except OSError as problem:
-            raise CloudError(f"{path.parent.name}'s proxy does not answer: {problem}") from None
-        connection.sendall(command.encode() + b"\n")
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    return answer.decode().strip()
+    """Give one of our HAProxies a command and return its answer."""
+    try:
+        return _ask(path, command)
+    except OSError as problem:
+        raise CloudError(f"{path.parent.name}'s proxy does not answer: {problem}") from None
+
+
+def _ask(path: Path, command: str) -> str:
+    """Reach the socket by its folder's descriptor: a whole path may be longer than the system takes."""
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(3)
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            connection.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode().strip()
+    finally:
+        os.close(folder)
