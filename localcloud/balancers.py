@@ -6,12 +6,13 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from localcloud import authority, cloud, networks, proxy
-from localcloud.cloud import RUN, client
+from localcloud.cloud import RUN, TROUBLE, client
 from localcloud.proxy import Balancer, Group, Listener, Target
 from testhost.docker import docker, inspect
 
@@ -130,8 +131,11 @@ def _about(name: str) -> str:
 # --- the proxy
 
 
-def ensure(balancer: Balancer) -> None:
-    """Make the proxy match: started, its structure reloaded, its targets changed while it runs."""
+def ensure(balancer: Balancer) -> bool:
+    """Make the proxy match: started, its structure reloaded, its targets changed while it runs.
+
+    Tells whether it runs as it should already; what was just started or reloaded is asked the next time.
+    """
     folder = FOLDER / balancer.name
     folder.mkdir(parents=True, exist_ok=True)
     for names in {names for listener in balancer.listeners for names in listener.certificates}:
@@ -144,11 +148,13 @@ def ensure(balancer: Balancer) -> None:
     found = inspect("container", name_of(balancer.name))
     if not found or not found[0]["State"]["Running"]:
         _start(balancer)
-    elif proxy.structure(before) != proxy.structure(text):
+        return False
+    if proxy.structure(before) != proxy.structure(text):
         docker("kill", "--signal", "USR2", name_of(balancer.name))
-        return  # the new process has its targets from the file
+        return False  # the new process has its targets from the file
     for group in balancer.used():
         _move(balancer.name, group)
+    return True
 
 
 def _start(balancer: Balancer) -> None:
@@ -205,36 +211,46 @@ def _move(balancer: str, group: Group) -> None:
             ask(balancer, f"set server {group.name}/{server} state ready")
 
 
-def _health(balancers: Iterable[Balancer]) -> dict[str, dict[str, tuple[str, str, str]]]:
+def _health(balancer: Balancer) -> dict[str, dict[str, tuple[str, str, str]]]:
     """Return AWS's words for each target, by group and by <instance>:<port>."""
     told: dict[str, dict[str, tuple[str, str, str]]] = {}
-    for balancer in balancers:
-        arns = {group.name: group.arn for group in balancer.used()}
-        for (name, server), row in _rows(balancer.name).items():
-            identity, _, port = server.rpartition("_")
-            leaves = (balancer.name, name, server) in _leaving
-            told.setdefault(arns.get(name, ""), {})[f"{identity}:{port}"] = proxy.state(row, leaves)
+    arns = {group.name: group.arn for group in balancer.used()}
+    for (name, server), row in _rows(balancer.name).items():
+        identity, _, port = server.rpartition("_")
+        leaves = (balancer.name, name, server) in _leaving
+        told.setdefault(arns.get(name, ""), {})[f"{identity}:{port}"] = proxy.state(row, leaves)
     return told
 
 
 # --- all of them
 
 
-def tick() -> set[str]:
-    """Make every proxy match, tell back what they see; return the VPCs that have a balancer."""
+def tick(tell: Callable[[str, str], None]) -> set[str]:
+    """Make every proxy match, tell back what they see; return the VPCs that have a balancer.
+
+    `tell` takes a balancer's name and what is wrong with it; the others go on.
+    """
     balancers = wanted()
     names = {each.name for each in balancers}
     for found in cloud.ours("container", MARK):
         if cloud.mark_of(found, MARK) not in names:
             _remove(cloud.mark_of(found, MARK))
+    health: dict[str, dict[str, tuple[str, str, str]]] = {}
     for balancer in balancers:
-        ensure(balancer)
-    text = json.dumps(_health(balancers))
-    if not HEALTH.exists() or HEALTH.read_text() != text:
-        draft = HEALTH.with_suffix(".new")
-        draft.write_text(text)
-        draft.rename(HEALTH)
+        try:
+            health |= _health(balancer) if ensure(balancer) else {}
+        except TROUBLE as problem:
+            tell(balancer.name, str(problem))
+    _write(HEALTH, json.dumps(health))
     return {each.vpc for each in balancers}
+
+
+def _write(file: Path, text: str) -> None:
+    """Change a file as a whole, and only if it says something else."""
+    if not file.exists() or file.read_text() != text:
+        draft = file.with_suffix(".new")
+        draft.write_text(text)
+        draft.rename(file)
 
 
 def _remove(name: str) -> None:

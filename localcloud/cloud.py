@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from testhost.docker import CHECKOUT, TesthostError, docker, inspect
 
@@ -31,6 +32,10 @@ ENDPOINT = f"http://{ADDRESSES[GATEWAY]}"
 
 class CloudError(TesthostError):
     """Something the user can act on; the text is one line."""
+
+
+# What may go wrong with one thing of the account and is told, while the others go on.
+TROUBLE = (TesthostError, BotoCoreError, ClientError)
 
 
 @cache

@@ -8,20 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from localcloud import balancers, cloud, machines, networks, plan
-from localcloud.cloud import CACHE, CloudError, client
-from testhost.docker import CHECKOUT, TesthostError, say
+from localcloud.cloud import CACHE, TROUBLE, CloudError, client
+from testhost.docker import CHECKOUT, say
 
 LOCK = CACHE / "reconciler.lock"  # held while it runs; says its process
 LOG = CACHE / "reconciler.log"
 PAUSE = 0.5  # seconds
-TROUBLE = (TesthostError, BotoCoreError, ClientError)
 
 
 def wanted() -> dict[str, plan.Wanted]:
@@ -47,7 +45,7 @@ class Reconciler:
                 self.busy.add(step.identity)
                 self.pool.submit(self.carry_out, step, instances.get(step.identity))
         alive = {one.vpc for one in instances.values() if one.state != "terminated"}
-        balanced = balancers.tick()
+        balanced = balancers.tick(self.log)
         if not self.busy:
             networks.tidy(alive | balanced)
 
@@ -67,6 +65,8 @@ class Reconciler:
             self.log(step.identity, f"{step.verb}: done")
         except TROUBLE as problem:
             self.log(step.identity, f"{step.verb}: {problem}")
+        except Exception:
+            self.log(step.identity, f"{step.verb}: {traceback.format_exc()}")
         finally:
             self.busy.discard(step.identity)
 
@@ -93,6 +93,8 @@ def run() -> None:
                 reconciler.tick()
             except TROUBLE as problem:
                 reconciler.log("account", str(problem))
+            except Exception:  # one odd thing in the account does not end the mirror
+                reconciler.log("account", traceback.format_exc())
             time.sleep(PAUSE)
 
 
