@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import authority, cloud, networks, proxy
-from localcloud.cloud import RUN, TROUBLE, client
+from localcloud.cloud import RUN, TROUBLE, CloudError, client
 from localcloud.proxy import Balancer, Group, Listener, Target
 from testhost.docker import docker, inspect
 
@@ -140,21 +140,30 @@ def ensure(balancer: Balancer) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     for names in {names for listener in balancer.listeners for names in listener.certificates}:
         authority.issue(list(names), folder / proxy.certificate_file(names))
-    configuration = folder / "haproxy.cfg"
-    before = configuration.read_text() if configuration.exists() else ""
     text = proxy.configuration(balancer)
-    if before != text:
-        configuration.write_text(text)
+    _write(folder / "haproxy.cfg", text)
     found = inspect("container", name_of(balancer.name))
     if not found or not found[0]["State"]["Running"]:
         _start(balancer)
         return False
-    if proxy.structure(before) != proxy.structure(text):
-        docker("kill", "--signal", "USR2", name_of(balancer.name))
+    if f"description: {proxy.structure(text)}" not in ask(balancer.name, "show info").splitlines():
+        _reload(balancer.name, proxy.structure(text))
         return False  # the new process has its targets from the file
+    _asked.pop(balancer.name, None)
     for group in balancer.used():
         _move(balancer.name, group)
     return True
+
+
+_asked: dict[str, str] = {}  # balancer → the structure that its proxy was last told to load
+
+
+def _reload(balancer: str, structure: str) -> None:
+    """Have the proxy read its file, once: one that refuses it goes on with what it has."""
+    if _asked.get(balancer) == structure:
+        raise CloudError(f"the proxy does not take its configuration: docker logs {name_of(balancer)}")
+    _asked[balancer] = structure
+    docker("kill", "--signal", "USR2", name_of(balancer))
 
 
 def _start(balancer: Balancer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,21 +89,29 @@ def certificate_file(names: Sequence[str]) -> str:
 
 def configuration(balancer: Balancer) -> str:
     """Return the whole configuration, servers included."""
-    lines = [*_head(balancer)]
+    lines: list[str] = []
     for listener in balancer.listeners:
         lines += _frontend(balancer, listener)
     for group in balancer.used():
         lines += _backend(group)
-    return "\n".join(lines) + "\n"
+    lines = [*_settings(balancer), *lines]
+    return "\n".join(["global", f"  description {_mark(lines)}", *lines]) + "\n"
 
 
 def structure(text: str) -> str:
-    """Return a configuration without its servers, which change without a reload."""
-    return "\n".join(line for line in text.splitlines() if not line.startswith("  server "))
+    """Return the mark of a configuration without its servers, which change without a reload.
+
+    The running proxy says it too, as its description.
+    """
+    return text.partition("  description ")[2].partition("\n")[0]
 
 
-def _head(balancer: Balancer) -> Iterator[str]:
-    yield "global"
+def _mark(lines: Iterable[str]) -> str:
+    fixed = "\n".join(line for line in lines if not line.startswith("  server "))
+    return hashlib.sha256(fixed.encode()).hexdigest()[:16]
+
+
+def _settings(balancer: Balancer) -> Iterator[str]:
     yield f"  stats socket {FOLDER}/{balancer.name}/admin.sock mode 600 level admin"
     yield "  log stdout format raw local0 warning"
     yield "  maxconn 2000"
