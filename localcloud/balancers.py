@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from localcloud import authority, cloud, networks, proxy
 from localcloud.cloud import RUN, TROUBLE, CloudError, client
 from localcloud.proxy import Balancer, Group, Listener, Target
@@ -170,6 +172,7 @@ def _start(balancer: Balancer) -> None:
     if inspect("container", name_of(balancer.name)):
         docker("rm", "--force", name_of(balancer.name))
     address = address_of(balancer)
+    (RUN / "names" / balancer.name).write_text(f"{address} {balancer.dns}\n")
     network = networks.ensure(balancer.vpc)
     folder = f"/run/localcloud/balancers/{balancer.name}"
     docker(
@@ -178,8 +181,6 @@ def _start(balancer: Balancer) -> None:
         f"--volume={RUN}:/run/localcloud", "--restart=unless-stopped", cloud.IMAGE,
         "haproxy", "-W", "-db", "-f", f"{folder}/haproxy.cfg",
     )  # fmt: skip
-    names = RUN / "names" / balancer.name
-    names.write_text(f"{address} {balancer.dns}\n")
 
 
 def ask(balancer: str, command: str) -> str:
@@ -263,11 +264,12 @@ def _write(file: Path, text: str) -> None:
 
 
 def _remove(name: str) -> None:
-    docker("rm", "--force", name_of(name))
     shutil.rmtree(FOLDER / name, ignore_errors=True)
     (RUN / "names" / name).unlink(missing_ok=True)
     ec2 = client("ec2")
     filters = [{"Name": "description", "Values": [_about(name)]}]
     for each in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
-        with suppress(Exception):  # the subnet may be gone already, and its interfaces with it
+        with suppress(ClientError):  # the subnet may be gone already, and its interfaces with it
             ec2.delete_network_interface(NetworkInterfaceId=each["NetworkInterfaceId"])
+    # The last, since a container is what shows that a balancer was here.
+    docker("rm", "--force", name_of(name))
