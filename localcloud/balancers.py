@@ -31,7 +31,10 @@ def name_of(balancer: str) -> str:
 
 
 def wanted() -> list[Balancer]:
-    """Return every application load balancer with all that its proxy needs to know."""
+    """Return every application load balancer with all that its proxy needs to know.
+
+    Groups of functions, and targets that have no address, are left out: nothing here can reach them.
+    """
     elb = client("elbv2")
     found = elb.describe_load_balancers()["LoadBalancers"]
     if not found:
@@ -79,6 +82,8 @@ def _certificate(arn: str) -> list[str]:
 
 def _groups() -> Iterator[Group]:
     for found in client("elbv2").describe_target_groups()["TargetGroups"]:
+        if found.get("TargetType") == "lambda":
+            continue
         arn = found["TargetGroupArn"]
         # moto lists who is registered, no matter what we told it of their health
         health = client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
@@ -90,7 +95,7 @@ def _groups() -> Iterator[Group]:
             sticky=attributes.get("stickiness.enabled") == "true",
             sticky_seconds=int(attributes.get("stickiness.lb_cookie.duration_seconds", 86400)),
             drain_seconds=int(attributes.get("deregistration_delay.timeout_seconds", 300)),
-            targets=tuple(_target(each["Target"]) for each in health),
+            targets=tuple(target for each in health if (target := _target(each["Target"])).address),
         )
 
 
@@ -108,7 +113,10 @@ def _target(found: Mapping[str, Any]) -> Target:
 def _address(identity: str) -> str:
     if not identity.startswith("i-"):
         return identity
-    groups = client("ec2").describe_instances(InstanceIds=[identity])["Reservations"]
+    try:
+        groups = client("ec2").describe_instances(InstanceIds=[identity])["Reservations"]
+    except ClientError:
+        return ""  # there is no such instance: AWS would have refused the target
     return str(groups[0]["Instances"][0].get("PrivateIpAddress", "")) if groups else ""
 
 

@@ -254,7 +254,7 @@ def _codes(text: str) -> str:
 
 
 def address(target: Target) -> str:
-    return f"{target.address or '127.0.0.1'}:{target.port}"
+    return f"{target.address}:{target.port}"
 
 
 def options(group: Group) -> str:
