@@ -24,12 +24,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """A machine as Docker describes it, its times cut to whole seconds."""
+    """A machine as Docker describes it, its times cut to whole seconds; `told`: we ended it last."""
 
     running: bool
     started: datetime | None = None
     ended: datetime | None = None
     code: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,6 @@ def _up(instance: Wanted, machine: Found | None) -> str:
         return "create"
     if machine.running:
         return "restart" if machine.started and machine.started < instance.since else ""
-    if machine.ended is None or machine.ended <= instance.since or machine.code == REBOOTED:
+    if machine.ended is None or machine.ended <= instance.since or machine.told or machine.code == REBOOTED:
         return "start"
-    return "tell"
+    return "tell"  # it went off by itself
