@@ -32,7 +32,8 @@ def launch_time_is_the_last_start() -> None:
     plain = Instance.start
 
     def start(self: Instance) -> Any:
-        self.launch_time = utcnow()
+        if self.state != "running":  # to start what runs changes nothing
+            self.launch_time = utcnow()
         return plain(self)
 
     Instance.start = start
