@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import InvalidParameterValue
+from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue
 from moto.ec2.models import iam_instance_profile as profiles
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses import instances
@@ -48,6 +49,22 @@ def reboots_leave_a_mark() -> None:
         self._reason = f"Reboot ({datetime.now(UTC).isoformat()})"
 
     Instance.reboot = reboot
+
+
+def the_terminated_stay_so() -> None:
+    """Refuse to start, stop or reboot what was terminated: moto would bring it back."""
+    for verb, word in {"start": "started", "stop": "stopped", "reboot": "rebooted"}.items():
+        setattr(Instance, verb, _refusing(getattr(Instance, verb), word))
+
+
+def _refusing(plain: Callable[[Instance], Any], word: str) -> Callable[[Instance], Any]:
+    def verb(self: Instance) -> Any:
+        if self.state == "terminated":
+            said = f"The instance '{self.id}' is not in a state from which it can be {word}."
+            raise EC2ClientError("IncorrectInstanceState", said)
+        return plain(self)
+
+    return verb
 
 
 def profiles_live_in_the_other_emulator() -> None:
@@ -103,6 +120,7 @@ def health_is_what_the_balancer_sees() -> None:
 PATCHES = (
     launch_time_is_the_last_start,
     reboots_leave_a_mark,
+    the_terminated_stay_so,
     profiles_live_in_the_other_emulator,
     health_is_what_the_balancer_sees,
 )
