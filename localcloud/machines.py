@@ -95,5 +95,10 @@ def remove(identity: str) -> None:
 
 
 def told_to_stop(wanted: Wanted) -> None:
-    """A machine went off by itself: so the instance is stopped."""
-    client("ec2").stop_instances(InstanceIds=[wanted.identity])
+    """A machine went off by itself: the instance is stopped, or terminated if it was launched so."""
+    ec2, name = client("ec2"), "instanceInitiatedShutdownBehavior"
+    found = ec2.describe_instance_attribute(InstanceId=wanted.identity, Attribute=name)
+    if found["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate":
+        ec2.terminate_instances(InstanceIds=[wanted.identity])
+    else:
+        ec2.stop_instances(InstanceIds=[wanted.identity])
