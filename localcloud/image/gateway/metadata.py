@@ -35,10 +35,11 @@ Tree = Mapping[str, "Leaf | Callable[[], Leaf] | Tree"]
 
 
 def client(service: str) -> Any:
-    """Return a client of the emulated account's root user, at the gateway that this program is part of."""
+    """Return a client of the emulated account's root user, at the emulator itself: faults are for others."""
+    emulator = os.environ["MOTO" if service == "ec2" else "MINISTACK"]
     return boto3.client(
         service,
-        endpoint_url=f"http://{os.environ['GATEWAY']}",
+        endpoint_url=f"http://{emulator}",
         region_name=os.environ["REGION"],
         aws_access_key_id=os.environ["ACCOUNT"],
         aws_secret_access_key="localcloud",
