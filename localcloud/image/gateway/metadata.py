@@ -255,11 +255,11 @@ class Handler(BaseHTTPRequestHandler):
         """Give out a token, but to nobody who was asked by somebody else."""
         if self.path != "/latest/api/token":
             self.answer(404)
-        elif self.instance is None or not self.enabled or self.headers["X-Forwarded-For"]:
+        elif self.instance is None or not self.enabled or "X-Forwarded-For" in self.headers:
             self.answer(403)
         else:
             seconds = self.headers["X-aws-ec2-metadata-token-ttl-seconds"] or ""
-            if not seconds.isdigit() or not 1 <= int(seconds) <= LONGEST:
+            if not seconds.isdecimal() or not 1 <= int(seconds) <= LONGEST:
                 self.answer(400)
                 return
             token = secrets.token_urlsafe(40)
