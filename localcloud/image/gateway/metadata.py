@@ -262,9 +262,17 @@ class Handler(BaseHTTPRequestHandler):
             if not seconds.isdecimal() or not 1 <= int(seconds) <= LONGEST:
                 self.answer(400)
                 return
-            token = secrets.token_urlsafe(40)
-            self.tokens[token] = (self.instance["InstanceId"], time.time() + int(seconds))
+            token = self.new_token(self.instance["InstanceId"], int(seconds))
             self.answer(200, token, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
+
+    def new_token(self, identity: str, seconds: int) -> str:
+        """Keep a new token, and no longer those that have ended."""
+        for known, (_, until) in list(self.tokens.items()):
+            if until < time.time():
+                self.tokens.pop(known, None)
+        token = secrets.token_urlsafe(40)
+        self.tokens[token] = (identity, time.time() + seconds)
+        return token
 
     def do_GET(self) -> None:
         """Answer who has a token of the very instance that asks."""
