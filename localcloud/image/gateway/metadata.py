@@ -96,8 +96,11 @@ class Cloud:
         return str(vpc["CidrBlock"]), str(subnet["CidrBlock"])
 
     def roles(self, profile: str) -> list[str]:
-        """Return the names of the roles in an instance profile: one or none."""
-        found = self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]
+        """Return the names of the roles in an instance profile, one or none; none if it was deleted since."""
+        try:
+            found = self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]
+        except self.iam.exceptions.NoSuchEntityException:
+            return []
         return [str(role["RoleName"]) for role in found["Roles"]]
 
     def credentials(self, role: str, identity: str) -> str:
