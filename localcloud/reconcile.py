@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 from localcloud import balancers, cloud, machines, networks, plan
 from localcloud.cloud import CACHE, TROUBLE, CloudError, client
@@ -80,10 +80,7 @@ class Reconciler:
 def run() -> None:
     """Reconcile until the process is ended; only one at a time."""
     with LOCK.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CloudError("a reconciler runs already") from None
+        _hold(lock)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -96,6 +93,18 @@ def run() -> None:
             except Exception:  # one odd thing in the account does not end the mirror
                 reconciler.log("account", traceback.format_exc())
             time.sleep(PAUSE)
+
+
+def _hold(lock: IO[str], seconds: float = 1) -> None:
+    """Take the lock; whoever only asks who runs has it for a moment too."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise CloudError("a reconciler runs already") from None
+            time.sleep(0.02)
 
 
 def running() -> int | None:
