@@ -57,8 +57,11 @@ def down() -> None:
     """Remove everything of this checkout's cloud; nothing there is no error."""
     _alone()
     reconcile.stop()
-    for found in cloud.ours("container"):
-        docker("rm", "--force", "--volumes", found["Id"])
+    while left := cloud.ours(
+        "container"
+    ):  # the engine may just be finishing one that the reconciler asked for
+        for found in left:
+            docker("rm", "--force", "--volumes", found["Id"])
     for network in cloud.ours("network"):
         networks.remove(network["Name"])
     if CACHE.exists():

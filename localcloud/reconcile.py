@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import IO, Any
 
 from localcloud import balancers, cloud, machines, networks, plan
@@ -136,8 +137,11 @@ def start() -> None:
 
 
 def stop() -> None:
+    """End it with the Docker commands that it has under way."""
     process = running()
     if process:
-        os.kill(process, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            alone = os.getpgid(process) == process  # not so in the foreground of somebody's script
+            (os.killpg if alone else os.kill)(process, signal.SIGTERM)
         while running():
             time.sleep(0.05)
