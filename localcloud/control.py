@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from localcloud import authority, cloud
+from localcloud import authority, cloud, networks
 from localcloud.cloud import ACCOUNT, ADDRESSES, ENDPOINT, GATEWAY, MINISTACK, MOTO, REGION, RUN, CloudError
 from testhost import images, registry
 from testhost.docker import NETWORK, docker, ensure_network, inspect
@@ -61,6 +61,7 @@ def up() -> None:
     prepare()
     for name in PARTS:
         _ensure(name)
+    networks.adopt()
     _wait()
 
 
