@@ -253,11 +253,14 @@ def tick(tell: Callable[[str, str], None]) -> set[str]:
     for found in cloud.ours("container", MARK):
         if cloud.mark_of(found, MARK) not in names:
             _remove(cloud.mark_of(found, MARK))
+    before = json.loads(HEALTH.read_text()) if HEALTH.exists() else {}
     health: dict[str, dict[str, tuple[str, str, str]]] = {}
     for balancer in balancers:
+        known = {group.arn: before[group.arn] for group in balancer.used() if group.arn in before}
         try:
-            health |= _health(balancer) if ensure(balancer) else {}
+            health |= _health(balancer) if ensure(balancer) else known
         except TROUBLE as problem:
+            health |= known
             tell(balancer.name, str(problem))
     _write(HEALTH, json.dumps(health))
     return {each.vpc for each in balancers}
