@@ -1,4 +1,4 @@
-"""A Docker network for each VPC that has something in it, with the gateway at the address of Amazon's own DNS.
+"""A Docker network for each VPC that has something in it, with the gateway at the address of Amazon's DNS.
 
 The registry is in it too, at the address after that, which AWS keeps for itself.
 """
