@@ -160,24 +160,35 @@ def _condition(found: Mapping[str, Any]) -> str:
     values: list[Any] = found.get("Values") or next(
         (found[key]["Values"] for key in found if key.endswith("Config") and "Values" in found[key]), []
     )
+    if kind == "query-string":
+        return f"query -m reg -i {' '.join(_parameter(value) for value in values)}"
     patterns = " ".join(_pattern(str(value)) for value in values)
     if kind == "host-header":
         return f"hdr(host),field(1,:) -m reg -i {patterns}"
     if kind == "path-pattern":
         return f"path -m reg {patterns}"
     if kind == "http-header":
-        return f"req.hdr({found['HttpHeaderConfig']['HttpHeaderName']}) -m reg -i {patterns}"
+        return f"req.fhdr({found['HttpHeaderConfig']['HttpHeaderName']}) -m reg -i {patterns}"
     if kind == "http-request-method":
         return f"method {' '.join(values)}"
     if kind == "source-ip":
         return f"src {' '.join(values)}"
-    return "always_false"  # what no browser sends: the account reports such a condition as not carried out
+    return "always_false"  # what AWS may think of one day
 
 
 def _pattern(text: str) -> str:
     """Translate * and ? of a rule to an expression that HAProxy takes as one word."""
-    escaped = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-    return _word(f"^{escaped}$")
+    return _word(f"^{_expression(text, '.')}$")
+
+
+def _parameter(found: Mapping[str, str]) -> str:
+    """Translate a parameter of the query, which has any name if none is given."""
+    name, value = (_expression(found.get(key, "*"), "[^&=]") for key in ("Key", "Value"))
+    return _word(f"(^|&){name}={value}(&|$)")
+
+
+def _expression(text: str, sign: str) -> str:
+    return re.escape(text).replace(r"\*", f"{sign}*").replace(r"\?", sign)
 
 
 def _action(balancer: Balancer, action: Mapping[str, Any], condition: str) -> Iterator[str]:

@@ -113,7 +113,15 @@ def test_a_condition_may_have_its_values_in_its_own_form():
         "Field": "http-header",
         "HttpHeaderConfig": {"HttpHeaderName": "X-Kind", "Values": ["a*"]},
     }
-    assert "acl r0_0 req.hdr(X-Kind) -m reg -i '^a.*$'" in lines(
+    assert "acl r0_0 req.fhdr(X-Kind) -m reg -i '^a.*$'" in lines(
+        {"Conditions": [found], "Actions": [FORWARD]}
+    )
+
+
+def test_a_condition_on_the_query():
+    values = [{"Key": "v", "Value": "1.*"}, {"Value": "it's"}]
+    found = {"Field": "query-string", "QueryStringConfig": {"Values": values}}
+    assert r"acl r0_0 query -m reg -i '(^|&)v=1\.[^&=]*(&|$)' '(^|&)[^&=]*=it'\''s(&|$)'" in lines(
         {"Conditions": [found], "Actions": [FORWARD]}
     )
 
