@@ -112,6 +112,14 @@ class Cloud:
         return known.document
 
     def _assume(self, role: str, identity: str) -> Credentials:
+        """Ask for the role's keys as EC2 would: we are root, whom the emulator lets assume every role."""
+        trust = self.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+        if "ec2.amazonaws.com" not in json.dumps(trust):
+            refused = {
+                "Code": "AssumeRoleUnauthorizedAccess",
+                "Message": f"EC2 cannot assume the role {role}.",
+            }
+            return Credentials(json.dumps({**refused, "LastUpdated": moment(time.time())}), 0.0)
         arn = f"arn:aws:iam::{os.environ['ACCOUNT']}:role/{role}"
         keys = self.sts.assume_role(RoleArn=arn, RoleSessionName=identity)["Credentials"]
         until: datetime = keys["Expiration"]

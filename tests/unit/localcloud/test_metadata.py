@@ -170,6 +170,16 @@ def test_a_profile_that_was_deleted_has_no_roles():
     assert cloud_of(iam=Service(get_instance_profile=missing)).roles("host") == []
 
 
+def trusts(service: str) -> Callable[..., Any]:
+    policy = {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}}]}
+    return lambda **_: {"Role": {"AssumeRolePolicyDocument": policy}}
+
+
+def test_a_role_that_does_not_trust_ec2_gives_no_credentials():
+    cloud = cloud_of(iam=Service(get_role=trusts("lambda.amazonaws.com")), sts=Service())
+    assert json.loads(cloud.credentials("host", "i-1"))["Code"] == "AssumeRoleUnauthorizedAccess"
+
+
 def test_credentials_are_kept_until_shortly_before_they_end():
     lives = [3600, 1100, 3600]
 
@@ -178,7 +188,7 @@ def test_credentials_are_kept_until_shortly_before_they_end():
         keys = {"AccessKeyId": str(len(lives)), "SecretAccessKey": "x", "SessionToken": "x"}
         return {"Credentials": {**keys, "Expiration": until}}
 
-    cloud = cloud_of(sts=Service(assume_role=assume))
+    cloud = cloud_of(sts=Service(assume_role=assume), iam=Service(get_role=trusts("ec2.amazonaws.com")))
     assert cloud.credentials("host", "i-1") == cloud.credentials("host", "i-1")
     assert cloud.credentials("host", "i-2") != cloud.credentials("host", "i-2")
 
