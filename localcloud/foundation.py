@@ -5,9 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-
-from botocore.exceptions import ClientError
 
 from localcloud.cloud import REGION, client
 from testhost.docker import say
@@ -102,13 +101,13 @@ def _profile(name: str, path: str) -> str:
             "Resource": "*",
         },
     ]
-    try:
+    there = iam.exceptions.EntityAlreadyExistsException, iam.exceptions.LimitExceededException
+    with suppress(*there):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    with suppress(*there):
         iam.create_instance_profile(InstanceProfileName=name)
+    with suppress(*there):
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
-    except ClientError as problem:
-        if problem.response["Error"]["Code"] != "EntityAlreadyExists":
-            raise
     policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
     iam.put_role_policy(RoleName=name, PolicyName="host", PolicyDocument=policy)
     return name
