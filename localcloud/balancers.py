@@ -208,25 +208,35 @@ def _rows(balancer: str) -> dict[tuple[str, str], dict[str, str]]:
 
 def _move(balancer: str, group: Group) -> None:
     """Add targets that are new; let those that left finish what they have for the group's time."""
-    there = {server for name, server in _rows(balancer) if name == group.name}
+    rows = {server: row for (name, server), row in _rows(balancer).items() if name == group.name}
     wished = {target.server: target for target in group.targets}
-    for server in wished.keys() - there:
+    for server in wished.keys() - rows.keys():
         where = proxy.address(wished[server])
         ask(balancer, f"add server {group.name}/{server} {where} {proxy.options(group)}")
-        path = f"{group.name}/{server}"  # nothing is sent to it before its first checks, as in AWS
-        ask(balancer, f"enable health {path}; enable server {path}; set server {path} health down")
-    for server in there - wished.keys():
-        key = (balancer, group.name, server)
-        if key not in _leaving:
-            _leaving[key] = time.monotonic() + group.drain_seconds
-            ask(balancer, f"set server {group.name}/{server} state maint")
-        elif time.monotonic() > _leaving[key]:
-            path = f"{group.name}/{server}"
-            ask(balancer, f"shutdown sessions server {path}; del server {path}")
-            _leaving.pop(key)
-    for server in wished:
-        if _leaving.pop((balancer, group.name, server), None):
-            ask(balancer, f"set server {group.name}/{server} state ready")
+        _let_in(balancer, f"{group.name}/{server}")
+    for server in wished.keys() & rows.keys():
+        _leaving.pop((balancer, group.name, server), None)
+        if rows[server]["status"].startswith(
+            "MAINT"
+        ):  # it was leaving, or we were ended before it was let in
+            _let_in(balancer, f"{group.name}/{server}")
+    for server in rows.keys() - wished.keys():
+        _let_go(balancer, group, server)
+
+
+def _let_in(balancer: str, path: str) -> None:
+    """Let a server have requests once its checks succeed, as in AWS."""
+    ask(balancer, f"enable health {path}; enable server {path}; set server {path} health down")
+
+
+def _let_go(balancer: str, group: Group, server: str) -> None:
+    key, path = (balancer, group.name, server), f"{group.name}/{server}"
+    if key not in _leaving:
+        _leaving[key] = time.monotonic() + group.drain_seconds
+        ask(balancer, f"set server {path} state maint")
+    elif time.monotonic() > _leaving[key]:
+        ask(balancer, f"shutdown sessions server {path}; del server {path}")
+        _leaving.pop(key)
 
 
 def _health(balancer: Balancer) -> dict[str, dict[str, tuple[str, str, str]]]:
