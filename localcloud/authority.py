@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -65,18 +67,16 @@ def ensure() -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    KEY.touch(mode=0o600)
-    KEY.write_bytes(_private(key))
+    _write(KEY, _private(key))
     AUTHORITY.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
 
 def issue(names: Sequence[str], target: Path) -> None:
-    """Write a certificate for these names with its key into one file, as HAProxy reads it; one that fits stays."""
-    if target.exists() and _names(target.read_bytes()) == list(names):
-        return
+    """Write a certificate for these names, its key beside it, as HAProxy reads it; one that fits stays."""
     authority = x509.load_pem_x509_certificate(AUTHORITY.read_bytes())
-    signer = serialization.load_pem_private_key(KEY.read_bytes(), None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    if target.exists() and _fits(target.read_bytes(), names, authority):
+        return
+    signer = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(KEY.read_bytes(), None))
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     made = (
@@ -86,12 +86,29 @@ def issue(names: Sequence[str], target: Path) -> None:
         .add_extension(identifier, critical=False)
         .sign(signer, hashes.SHA256())
     )
-    target.touch(mode=0o600)
-    target.write_bytes(made.public_bytes(serialization.Encoding.PEM) + _private(key))
+    _write(target, made.public_bytes(serialization.Encoding.PEM) + _private(key))
 
 
-def _names(pem: bytes) -> list[str]:
-    found = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(
-        x509.SubjectAlternativeName
-    )
+def _fits(pem: bytes, names: Sequence[str], authority: x509.Certificate) -> bool:
+    """Tell whether it stands for these names, is of this authority, and is good for a month yet."""
+    try:
+        found = x509.load_pem_x509_certificate(pem)
+        found.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    ends = found.not_valid_after_utc - datetime.now(UTC)
+    return _names(found) == list(names) and ends > timedelta(days=30)
+
+
+def _write(target: Path, secret: bytes) -> None:
+    """Write all of it or nothing, for our eyes only."""
+    draft = target.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_bytes(secret)
+    draft.rename(target)
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     return found.value.get_values_for_type(x509.DNSName)

@@ -6,12 +6,15 @@ import csv
 import json
 import shutil
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from localcloud import authority, cloud, networks, proxy
-from localcloud.cloud import RUN, client
+from localcloud.cloud import RUN, TROUBLE, CloudError, client
 from localcloud.proxy import Balancer, Group, Listener, Target
 from testhost.docker import docker, inspect
 
@@ -28,7 +31,10 @@ def name_of(balancer: str) -> str:
 
 
 def wanted() -> list[Balancer]:
-    """Return every application load balancer with all that its proxy needs to know."""
+    """Return every application load balancer with all that its proxy needs to know.
+
+    Groups of functions, and targets that have no address, are left out: nothing here can reach them.
+    """
     elb = client("elbv2")
     found = elb.describe_load_balancers()["LoadBalancers"]
     if not found:
@@ -76,9 +82,11 @@ def _certificate(arn: str) -> list[str]:
 
 def _groups() -> Iterator[Group]:
     for found in client("elbv2").describe_target_groups()["TargetGroups"]:
+        if found.get("TargetType") == "lambda":
+            continue
         arn = found["TargetGroupArn"]
+        # moto lists who is registered, no matter what we told it of their health
         health = client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        registered = [each["Target"] for each in health if each["TargetHealth"]["State"] != "draining"]
         attributes = _attributes("target_group", arn)
         yield Group(
             arn=arn,
@@ -87,7 +95,7 @@ def _groups() -> Iterator[Group]:
             sticky=attributes.get("stickiness.enabled") == "true",
             sticky_seconds=int(attributes.get("stickiness.lb_cookie.duration_seconds", 86400)),
             drain_seconds=int(attributes.get("deregistration_delay.timeout_seconds", 300)),
-            targets=tuple(_target(each) for each in registered),
+            targets=tuple(target for each in health if (target := _target(each["Target"])).address),
         )
 
 
@@ -105,7 +113,10 @@ def _target(found: Mapping[str, Any]) -> Target:
 def _address(identity: str) -> str:
     if not identity.startswith("i-"):
         return identity
-    groups = client("ec2").describe_instances(InstanceIds=[identity])["Reservations"]
+    try:
+        groups = client("ec2").describe_instances(InstanceIds=[identity])["Reservations"]
+    except ClientError:
+        return ""  # there is no such instance: AWS would have refused the target
     return str(groups[0]["Instances"][0].get("PrivateIpAddress", "")) if groups else ""
 
 
@@ -130,31 +141,46 @@ def _about(name: str) -> str:
 # --- the proxy
 
 
-def ensure(balancer: Balancer) -> None:
-    """Make the proxy match: started, its structure reloaded, its targets changed while it runs."""
+def ensure(balancer: Balancer) -> bool:
+    """Make the proxy match: started, its structure reloaded, its targets changed while it runs.
+
+    Tells whether it runs as it should already; what was just started or reloaded is asked the next time.
+    """
     folder = FOLDER / balancer.name
     folder.mkdir(parents=True, exist_ok=True)
     for names in {names for listener in balancer.listeners for names in listener.certificates}:
         authority.issue(list(names), folder / proxy.certificate_file(names))
-    configuration = folder / "haproxy.cfg"
-    before = configuration.read_text() if configuration.exists() else ""
     text = proxy.configuration(balancer)
-    if before != text:
-        configuration.write_text(text)
+    _write(folder / "haproxy.cfg", text)
     found = inspect("container", name_of(balancer.name))
     if not found or not found[0]["State"]["Running"]:
         _start(balancer)
-    elif proxy.structure(before) != proxy.structure(text):
-        docker("kill", "--signal", "USR2", name_of(balancer.name))
-        return  # the new process has its targets from the file
+        return False
+    if f"description: {proxy.structure(text)}" not in ask(balancer.name, "show info").splitlines():
+        _reload(balancer.name, proxy.structure(text))
+        return False  # the new process has its targets from the file
+    _asked.pop(balancer.name, None)
     for group in balancer.used():
         _move(balancer.name, group)
+    return True
+
+
+_asked: dict[str, str] = {}  # balancer → the structure that its proxy was last told to load
+
+
+def _reload(balancer: str, structure: str) -> None:
+    """Have the proxy read its file, once: one that refuses it goes on with what it has."""
+    if _asked.get(balancer) == structure:
+        raise CloudError(f"the proxy does not take its configuration: docker logs {name_of(balancer)}")
+    _asked[balancer] = structure
+    docker("kill", "--signal", "USR2", name_of(balancer))
 
 
 def _start(balancer: Balancer) -> None:
     if inspect("container", name_of(balancer.name)):
         docker("rm", "--force", name_of(balancer.name))
     address = address_of(balancer)
+    (RUN / "names" / balancer.name).write_text(f"{address} {balancer.dns}\n")
     network = networks.ensure(balancer.vpc)
     folder = f"/run/localcloud/balancers/{balancer.name}"
     docker(
@@ -163,8 +189,6 @@ def _start(balancer: Balancer) -> None:
         f"--volume={RUN}:/run/localcloud", "--restart=unless-stopped", cloud.IMAGE,
         "haproxy", "-W", "-db", "-f", f"{folder}/haproxy.cfg",
     )  # fmt: skip
-    names = RUN / "names" / balancer.name
-    names.write_text(f"{address} {balancer.dns}\n")
 
 
 def ask(balancer: str, command: str) -> str:
@@ -184,64 +208,89 @@ def _rows(balancer: str) -> dict[tuple[str, str], dict[str, str]]:
 
 def _move(balancer: str, group: Group) -> None:
     """Add targets that are new; let those that left finish what they have for the group's time."""
-    there = {server for name, server in _rows(balancer) if name == group.name}
+    rows = {server: row for (name, server), row in _rows(balancer).items() if name == group.name}
     wished = {target.server: target for target in group.targets}
-    for server in wished.keys() - there:
+    for server in wished.keys() - rows.keys():
         where = proxy.address(wished[server])
         ask(balancer, f"add server {group.name}/{server} {where} {proxy.options(group)}")
-        ask(balancer, f"enable health {group.name}/{server}; enable server {group.name}/{server}")
-    for server in there - wished.keys():
-        key = (balancer, group.name, server)
-        if key not in _leaving:
-            _leaving[key] = time.monotonic() + group.drain_seconds
-            ask(balancer, f"set server {group.name}/{server} state maint")
-        elif time.monotonic() > _leaving[key]:
-            path = f"{group.name}/{server}"
-            ask(balancer, f"shutdown sessions server {path}; del server {path}")
-            _leaving.pop(key)
-    for server in wished:
-        if _leaving.pop((balancer, group.name, server), None):
-            ask(balancer, f"set server {group.name}/{server} state ready")
+        _let_in(balancer, f"{group.name}/{server}")
+    for server in wished.keys() & rows.keys():
+        _leaving.pop((balancer, group.name, server), None)
+        if rows[server]["status"].startswith(
+            "MAINT"
+        ):  # it was leaving, or we were ended before it was let in
+            _let_in(balancer, f"{group.name}/{server}")
+    for server in rows.keys() - wished.keys():
+        _let_go(balancer, group, server)
 
 
-def _health(balancers: Iterable[Balancer]) -> dict[str, dict[str, tuple[str, str, str]]]:
+def _let_in(balancer: str, path: str) -> None:
+    """Let a server have requests once its checks succeed, as in AWS."""
+    ask(balancer, f"enable health {path}; enable server {path}; set server {path} health down")
+
+
+def _let_go(balancer: str, group: Group, server: str) -> None:
+    key, path = (balancer, group.name, server), f"{group.name}/{server}"
+    if key not in _leaving:
+        _leaving[key] = time.monotonic() + group.drain_seconds
+        ask(balancer, f"set server {path} state maint")
+    elif time.monotonic() > _leaving[key]:
+        ask(balancer, f"shutdown sessions server {path}; del server {path}")
+        _leaving.pop(key)
+
+
+def _health(balancer: Balancer) -> dict[str, dict[str, tuple[str, str, str]]]:
     """Return AWS's words for each target, by group and by <instance>:<port>."""
     told: dict[str, dict[str, tuple[str, str, str]]] = {}
-    for balancer in balancers:
-        arns = {group.name: group.arn for group in balancer.used()}
-        for (name, server), row in _rows(balancer.name).items():
-            identity, _, port = server.rpartition("_")
-            leaves = (balancer.name, name, server) in _leaving
-            told.setdefault(arns.get(name, ""), {})[f"{identity}:{port}"] = proxy.state(row, leaves)
+    arns = {group.name: group.arn for group in balancer.used()}
+    for (name, server), row in _rows(balancer.name).items():
+        identity, _, port = server.rpartition("_")
+        leaves = (balancer.name, name, server) in _leaving
+        told.setdefault(arns.get(name, ""), {})[f"{identity}:{port}"] = proxy.state(row, leaves)
     return told
 
 
 # --- all of them
 
 
-def tick() -> set[str]:
-    """Make every proxy match, tell back what they see; return the VPCs that have a balancer."""
+def tick(tell: Callable[[str, str], None]) -> set[str]:
+    """Make every proxy match, tell back what they see; return the VPCs that have a balancer.
+
+    `tell` takes a balancer's name and what is wrong with it; the others go on.
+    """
     balancers = wanted()
     names = {each.name for each in balancers}
     for found in cloud.ours("container", MARK):
         if cloud.mark_of(found, MARK) not in names:
             _remove(cloud.mark_of(found, MARK))
+    before = json.loads(HEALTH.read_text()) if HEALTH.exists() else {}
+    health: dict[str, dict[str, tuple[str, str, str]]] = {}
     for balancer in balancers:
-        ensure(balancer)
-    text = json.dumps(_health(balancers))
-    if not HEALTH.exists() or HEALTH.read_text() != text:
-        draft = HEALTH.with_suffix(".new")
-        draft.write_text(text)
-        draft.rename(HEALTH)
+        known = {group.arn: before[group.arn] for group in balancer.used() if group.arn in before}
+        try:
+            health |= _health(balancer) if ensure(balancer) else known
+        except TROUBLE as problem:
+            health |= known
+            tell(balancer.name, str(problem))
+    _write(HEALTH, json.dumps(health))
     return {each.vpc for each in balancers}
 
 
+def _write(file: Path, text: str) -> None:
+    """Change a file as a whole, and only if it says something else."""
+    if not file.exists() or file.read_text() != text:
+        draft = file.with_suffix(".new")
+        draft.write_text(text)
+        draft.rename(file)
+
+
 def _remove(name: str) -> None:
-    docker("rm", "--force", name_of(name))
     shutil.rmtree(FOLDER / name, ignore_errors=True)
     (RUN / "names" / name).unlink(missing_ok=True)
     ec2 = client("ec2")
     filters = [{"Name": "description", "Values": [_about(name)]}]
     for each in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
-        with suppress(Exception):  # the subnet may be gone already, and its interfaces with it
+        with suppress(ClientError):  # the subnet may be gone already, and its interfaces with it
             ec2.delete_network_interface(NetworkInterfaceId=each["NetworkInterfaceId"])
+    # The last, since a container is what shows that a balancer was here.
+    docker("rm", "--force", name_of(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from testhost.docker import CHECKOUT, TesthostError, docker, inspect
 
@@ -23,7 +25,7 @@ LABEL = "org.drover.localcloud"  # on everything that is ours; the value is the 
 IMAGE = "drover/localcloud:1"
 MACHINE_IMAGE = "drover/localcloud-machine:13"
 GATEWAY, MOTO, MINISTACK = "drover-cloud-gateway", "drover-cloud-moto", "drover-cloud-ministack"
-# Of the test hosts' network; the gateway's one is the endpoint of every AWS service, for this machine and for instances.
+# Of the test hosts' network; the gateway's is the endpoint of all AWS services, here and on instances.
 ADDRESSES = {GATEWAY: "10.77.0.4", MOTO: "10.77.0.6", MINISTACK: "10.77.0.7"}
 ENDPOINT = f"http://{ADDRESSES[GATEWAY]}"
 
@@ -32,9 +34,13 @@ class CloudError(TesthostError):
     """Something the user can act on; the text is one line."""
 
 
+# What may go wrong with one thing of the account and is told, while the others go on.
+TROUBLE = (TesthostError, BotoCoreError, ClientError)
+
+
 @cache
 def client(service: str, access_key: str = ACCOUNT) -> Any:
-    """Return a boto3 client of the emulated account; an access key of twelve digits is that account's root user."""
+    """Return a client of the emulated account; an access key of twelve digits is that account's root user."""
     return boto3.client(
         service,
         endpoint_url=ENDPOINT,
@@ -52,7 +58,7 @@ def labels(**more: str) -> list[str]:
 
 
 def ours(kind: str, mark: str = "") -> list[dict[str, Any]]:
-    """Return what `docker inspect` says of our containers or networks, of those with the further mark if one is given."""
+    """Return what `docker inspect` says of our containers or networks: all, or those with a further mark."""
     wanted = f"label={LABEL}.{mark}" if mark else f"label={LABEL}"
     everything = ("--all",) if kind == "container" else ()
     return inspect(kind, *docker(kind, "ls", *everything, "--quiet", "--filter", wanted).split())
@@ -65,15 +71,21 @@ def mark_of(thing: dict[str, Any], mark: str) -> str:
 
 
 def ask(path: Path, command: str) -> str:
-    """Give one of our HAProxies a command. The path is taken relative: a whole one may be longer than the system takes."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(3)
-        try:
-            connection.connect(str(path.relative_to(CHECKOUT)))
-        except OSError as problem:
-            raise CloudError(f"{path.parent.name}'s proxy does not answer: {problem}") from None
-        connection.sendall(command.encode() + b"\n")
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    return answer.decode().strip()
+    """Give one of our HAProxies a command and return its answer."""
+    try:
+        return _ask(path, command)
+    except OSError as problem:
+        raise CloudError(f"{path.parent.name}'s proxy does not answer: {problem}") from None
+
+
+def _ask(path: Path, command: str) -> str:
+    """Reach the socket by its folder's descriptor: a whole path may be longer than the system takes."""
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(3)
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            connection.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode().strip()
+    finally:
+        os.close(folder)

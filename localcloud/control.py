@@ -1,4 +1,4 @@
-"""The control plane: moto, ministack, and the gateway before them with names, endpoint and metadata service."""
+"""The control plane: moto, ministack, and the gateway before them: names, endpoint and metadata service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from localcloud import authority, cloud
+from localcloud import authority, cloud, networks
 from localcloud.cloud import ACCOUNT, ADDRESSES, ENDPOINT, GATEWAY, MINISTACK, MOTO, REGION, RUN, CloudError
 from testhost import images, registry
 from testhost.docker import NETWORK, docker, ensure_network, inspect
@@ -27,7 +27,7 @@ MOTO_ENVIRONMENT = {
     "MOTO_AMIS_PATH": "/opt/localcloud/amis.json",
     "PYTHONPATH": "/opt/moto",
 }
-# The second emulator asks for signatures, looks at policies, and takes the account's number for its root's key.
+# This one asks for signatures, looks at policies, and takes the account's number for its root's key.
 MINISTACK_ENVIRONMENT = {
     "AUTH": "true",
     "GATEWAY_PORT": "80",
@@ -61,6 +61,7 @@ def up() -> None:
     prepare()
     for name in PARTS:
         _ensure(name)
+    networks.adopt()
     _wait()
 
 

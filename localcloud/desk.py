@@ -19,9 +19,8 @@ def up() -> None:
     with step("localcloud"):
         control.up()
         reconcile.start()
-    say(
-        f"AWS answers at {ENDPOINT} ({cloud.REGION}, account {cloud.ACCOUNT}); localcloud status shows what is there"
-    )
+    account = f"{cloud.REGION}, account {cloud.ACCOUNT}"
+    say(f"AWS answers at {ENDPOINT} ({account}); localcloud status shows what is there")
 
 
 def _alone() -> None:
@@ -50,17 +49,19 @@ def _not_orphaned() -> None:
     found = inspect("container", MOTO)
     left = cloud.ours("container", machines.MARK)
     if left and not (found and found[0]["State"]["Running"]):
-        raise CloudError(
-            f"moto was killed and the account with it; {len(left)} hosts of it are left: localcloud down, then up"
-        )
+        said = f"moto was killed and the account with it; {len(left)} hosts of it are left"
+        raise CloudError(f"{said}: localcloud down, then up")
 
 
 def down() -> None:
     """Remove everything of this checkout's cloud; nothing there is no error."""
     _alone()
     reconcile.stop()
-    for found in cloud.ours("container"):
-        docker("rm", "--force", "--volumes", found["Id"])
+    while left := cloud.ours(
+        "container"
+    ):  # the engine may just be finishing one that the reconciler asked for
+        for found in left:
+            docker("rm", "--force", "--volumes", found["Id"])
     for network in cloud.ours("network"):
         networks.remove(network["Name"])
     if CACHE.exists():
@@ -77,9 +78,9 @@ def status() -> None:
         found = inspect("container", name)
         say(f"part        {name:24} {found[0]['State']['Status'] if found else 'missing'}")
     say(f"part        {'reconciler':24} {'running' if reconcile.running() else 'not running: localcloud up'}")
-    found = machines.found()
+    hosts = machines.found()
     for instance in reconcile.wanted().values():
-        machine = found.get(instance.identity)
+        machine = hosts.get(instance.identity)
         text = "no machine" if machine is None else "on" if machine.running else "off"
         say(f"instance    {instance.identity:24} {instance.state:12} {instance.address:15} machine: {text}")
     for balancer in balancers.wanted():

@@ -1,13 +1,12 @@
-"""What a client's Terraform would have made before Drover comes: network, balancer, role, and the parameters that say so."""
+"""What a client's Terraform makes before Drover comes: network, balancer, role, parameters that say so."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-
-from botocore.exceptions import ClientError
 
 from localcloud.cloud import REGION, client
 from testhost.docker import say
@@ -23,11 +22,10 @@ TRUST = {
 
 
 def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: str = BLOCK) -> None:
-    """Make what is missing of one client's environment; `names` are the certificate's, `key` a public SSH key."""
+    """Make what is missing of an environment; `names` are the certificate's, `key` is a public SSH key."""
     vpc = _network(name, block)
-    parts = list(ipaddress.ip_network(block).subnets(new_prefix=24))[
-        1:
-    ]  # the first has the gateway's addresses
+    # the first has the gateway's addresses
+    parts = list(ipaddress.ip_network(block).subnets(new_prefix=24))[1:]
     subnets = [_subnet(vpc, zone, str(part)) for zone, part in zip(ZONES, parts, strict=False)]
     group = _security_group(vpc, f"{name}-host")
     targets = _target_group(vpc, f"{name}-web")
@@ -42,9 +40,8 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: 
     for parameter, value in parameters.items():
         path = f"/{name}/{environment}/{parameter}"
         client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
-    say(
-        f"foundation of {name}: {vpc}, load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}"
-    )
+    where = f"load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}"
+    say(f"foundation of {name}: {vpc}, {where}")
 
 
 def remove(name: str) -> None:
@@ -53,9 +50,8 @@ def remove(name: str) -> None:
     filters = [{"Name": "tag:drover:client", "Values": [name]}]
     groups = ec2.describe_instances(Filters=filters)["Reservations"]
     if groups:
-        ec2.terminate_instances(
-            InstanceIds=[one["InstanceId"] for each in groups for one in each["Instances"]]
-        )
+        found = [one["InstanceId"] for each in groups for one in each["Instances"]]
+        ec2.terminate_instances(InstanceIds=found)
     for each in elb.describe_load_balancers()["LoadBalancers"]:
         if each["LoadBalancerName"] == name:
             elb.delete_load_balancer(LoadBalancerArn=each["LoadBalancerArn"])
@@ -91,7 +87,7 @@ def _security_group(vpc: str, name: str) -> str:
 
 
 def _profile(name: str, path: str) -> str:
-    """Make the hosts' role, which may read the client's parameters and pull its images, and its instance profile."""
+    """Make the hosts' role, which may read the client's parameters and pull its images, and its profile."""
     iam = client("iam")
     allowed = [
         {
@@ -105,13 +101,13 @@ def _profile(name: str, path: str) -> str:
             "Resource": "*",
         },
     ]
-    try:
+    there = iam.exceptions.EntityAlreadyExistsException, iam.exceptions.LimitExceededException
+    with suppress(*there):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    with suppress(*there):
         iam.create_instance_profile(InstanceProfileName=name)
+    with suppress(*there):
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
-    except ClientError as problem:
-        if problem.response["Error"]["Code"] != "EntityAlreadyExists":
-            raise
     policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
     iam.put_role_policy(RoleName=name, PolicyName="host", PolicyDocument=policy)
     return name

@@ -1,4 +1,4 @@
-"""A Docker network for each VPC that has something in it, with the gateway at the address of Amazon's own DNS.
+"""A Docker network for each VPC that has something in it, with the gateway at the address of Amazon's DNS.
 
 The registry is in it too, at the address after that, which AWS keeps for itself.
 """
@@ -6,6 +6,7 @@ The registry is in it too, at the address after that, which AWS keeps for itself
 from __future__ import annotations
 
 import ipaddress
+import threading
 from typing import Any
 
 from localcloud import cloud
@@ -13,8 +14,10 @@ from localcloud.cloud import GATEWAY, CloudError, client
 from testhost import registry
 from testhost.docker import TesthostError, docker, inspect
 
-
 GUESTS = (GATEWAY, registry.NAME)  # from the base plus two on
+
+
+_one_at_a_time = threading.Lock()  # two instances of a new VPC would both make its network
 
 
 def name_of(vpc: str) -> str:
@@ -28,8 +31,13 @@ def resolver(block: str) -> str:
 
 def ensure(vpc: str) -> str:
     """Make the VPC's network, the gateway in it; return its name."""
-    name = name_of(vpc)
     block = client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
+    with _one_at_a_time:
+        return _ensure(vpc, block)
+
+
+def _ensure(vpc: str, block: str) -> str:
+    name = name_of(vpc)
     if not inspect("network", name):
         first = str(ipaddress.ip_network(block)[1])
         try:
@@ -40,6 +48,12 @@ def ensure(vpc: str) -> str:
         if member not in members(name):
             docker("network", "connect", "--ip", str(ipaddress.ip_network(block)[number]), name, member)
     return name
+
+
+def adopt() -> None:
+    """Take a new gateway into the networks there are."""
+    for network in cloud.ours("network", "vpc"):
+        _ensure(cloud.mark_of(network, "vpc"), network["IPAM"]["Config"][0]["Subnet"])
 
 
 def members(name: str) -> set[str]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-# EC2 tells its times in whole seconds.
-GRAIN = timedelta(seconds=1)
 REBOOTED = 129  # the exit status of a machine in which `reboot` ran
 
 
@@ -26,12 +24,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """A machine as Docker describes it, its times cut to whole seconds."""
+    """A machine as Docker describes it, its times cut to whole seconds; `told`: we ended it last."""
 
     running: bool
     started: datetime | None = None
     ended: datetime | None = None
     code: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,7 @@ def _up(instance: Wanted, machine: Found | None) -> str:
     if machine is None:
         return "create"
     if machine.running:
-        assert machine.started
-        return "restart" if machine.started < instance.since else ""
-    if machine.ended is None or machine.ended <= instance.since or machine.code == REBOOTED:
+        return "restart" if machine.started and machine.started < instance.since else ""
+    if machine.ended is None or machine.ended <= instance.since or machine.told or machine.code == REBOOTED:
         return "start"
-    return "tell"
+    return "tell"  # it went off by itself

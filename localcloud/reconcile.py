@@ -8,20 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
+from contextlib import suppress
+from typing import IO, Any
 
 from localcloud import balancers, cloud, machines, networks, plan
-from localcloud.cloud import CACHE, CloudError, client
-from testhost.docker import CHECKOUT, TesthostError, say
+from localcloud.cloud import CACHE, TROUBLE, CloudError, client
+from testhost.docker import CHECKOUT, say
 
 LOCK = CACHE / "reconciler.lock"  # held while it runs; says its process
 LOG = CACHE / "reconciler.log"
 PAUSE = 0.5  # seconds
-TROUBLE = (TesthostError, BotoCoreError, ClientError)
 
 
 def wanted() -> dict[str, plan.Wanted]:
@@ -47,7 +46,7 @@ class Reconciler:
                 self.busy.add(step.identity)
                 self.pool.submit(self.carry_out, step, instances.get(step.identity))
         alive = {one.vpc for one in instances.values() if one.state != "terminated"}
-        balanced = balancers.tick()
+        balanced = balancers.tick(self.log)
         if not self.busy:
             networks.tidy(alive | balanced)
 
@@ -67,6 +66,8 @@ class Reconciler:
             self.log(step.identity, f"{step.verb}: done")
         except TROUBLE as problem:
             self.log(step.identity, f"{step.verb}: {problem}")
+        except Exception:
+            self.log(step.identity, f"{step.verb}: {traceback.format_exc()}")
         finally:
             self.busy.discard(step.identity)
 
@@ -80,10 +81,7 @@ class Reconciler:
 def run() -> None:
     """Reconcile until the process is ended; only one at a time."""
     with LOCK.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CloudError("a reconciler runs already") from None
+        _hold(lock)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -93,7 +91,21 @@ def run() -> None:
                 reconciler.tick()
             except TROUBLE as problem:
                 reconciler.log("account", str(problem))
+            except Exception:  # one odd thing in the account does not end the mirror
+                reconciler.log("account", traceback.format_exc())
             time.sleep(PAUSE)
+
+
+def _hold(lock: IO[str], seconds: float = 1) -> None:
+    """Take the lock; whoever only asks who runs has it for a moment too."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise CloudError("a reconciler runs already") from None
+            time.sleep(0.02)
 
 
 def running() -> int | None:
@@ -125,8 +137,11 @@ def start() -> None:
 
 
 def stop() -> None:
+    """End it with the Docker commands that it has under way."""
     process = running()
     if process:
-        os.kill(process, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            alone = os.getpgid(process) == process  # not so in the foreground of somebody's script
+            (os.killpg if alone else os.kill)(process, signal.SIGTERM)
         while running():
             time.sleep(0.05)

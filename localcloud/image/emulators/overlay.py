@@ -1,11 +1,15 @@
-"""moto with what it lacks for hosts and load balancers that are real. Each patch is guarded by a test that fails once
-moto does the same by itself (tests/localcloud/test_overlay.py): then the patch goes."""
+"""moto with what it lacks for hosts and load balancers that are real.
+
+A check guards each patch and fails once moto does the same by itself: then the patch goes
+(tests/localcloud/overlay_guard.py).
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +17,15 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import InvalidParameterValue
+from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue
 from moto.ec2.models import iam_instance_profile as profiles
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses import instances
 from moto.elbv2 import models as balancing
 from moto.server import main
 
-HEALTH = Path(
-    "/run/localcloud/health.json"
-)  # {target group: {"<instance>:<port>": [state, reason, description]}}
+# {target group: {"<instance>:<port>": [state, reason, description]}}
+HEALTH = Path("/run/localcloud/health.json")
 
 
 def launch_time_is_the_last_start() -> None:
@@ -30,7 +33,8 @@ def launch_time_is_the_last_start() -> None:
     plain = Instance.start
 
     def start(self: Instance) -> Any:
-        self.launch_time = utcnow()
+        if self.state != "running":  # to start what runs changes nothing
+            self.launch_time = utcnow()
         return plain(self)
 
     Instance.start = start
@@ -45,6 +49,22 @@ def reboots_leave_a_mark() -> None:
         self._reason = f"Reboot ({datetime.now(UTC).isoformat()})"
 
     Instance.reboot = reboot
+
+
+def the_terminated_stay_so() -> None:
+    """Refuse to start, stop or reboot what was terminated: moto would bring it back."""
+    for verb, word in {"start": "started", "stop": "stopped", "reboot": "rebooted"}.items():
+        setattr(Instance, verb, _refusing(getattr(Instance, verb), word))
+
+
+def _refusing(plain: Callable[[Instance], Any], word: str) -> Callable[[Instance], Any]:
+    def verb(self: Instance) -> Any:
+        if self.state == "terminated":
+            said = f"The instance '{self.id}' is not in a state from which it can be {word}."
+            raise EC2ClientError("IncorrectInstanceState", said)
+        return plain(self)
+
+    return verb
 
 
 def profiles_live_in_the_other_emulator() -> None:
@@ -72,8 +92,8 @@ def profiles_live_in_the_other_emulator() -> None:
         try:
             return Profile(iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"])
         except ClientError:
-            said = f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
-            raise InvalidParameterValue(said) from None
+            said = f"Value ({name}) for parameter iamInstanceProfile.name is invalid."
+            raise InvalidParameterValue(f"{said} Invalid IAM Instance Profile name") from None
 
     for module in (instances, profiles):
         module.filter_iam_instance_profiles = find
@@ -100,6 +120,7 @@ def health_is_what_the_balancer_sees() -> None:
 PATCHES = (
     launch_time_is_the_last_start,
     reboots_leave_a_mark,
+    the_terminated_stay_so,
     profiles_live_in_the_other_emulator,
     health_is_what_the_balancer_sees,
 )

@@ -1,4 +1,4 @@
-"""The instance metadata service, version 2 only: what one instance may know of itself, by the address that asks."""
+"""The instance metadata service, version 2 only: what an instance may know of itself, by its address."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ Tree = Mapping[str, "Leaf | Callable[[], Leaf] | Tree"]
 
 
 def client(service: str) -> Any:
-    """Return a client of the emulated account's root user, at the gateway that this program is part of."""
+    """Return a client of the emulated account's root user, at the emulator itself: faults are for others."""
+    emulator = os.environ["MOTO" if service == "ec2" else "MINISTACK"]
     return boto3.client(
         service,
-        endpoint_url=f"http://{os.environ['GATEWAY']}",
+        endpoint_url=f"http://{emulator}",
         region_name=os.environ["REGION"],
         aws_access_key_id=os.environ["ACCOUNT"],
         aws_secret_access_key="localcloud",
@@ -95,8 +96,11 @@ class Cloud:
         return str(vpc["CidrBlock"]), str(subnet["CidrBlock"])
 
     def roles(self, profile: str) -> list[str]:
-        """Return the names of the roles in an instance profile: one or none."""
-        found = self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]
+        """Return the names of the roles in an instance profile, one or none; none if it was deleted since."""
+        try:
+            found = self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]
+        except self.iam.exceptions.NoSuchEntityException:
+            return []
         return [str(role["RoleName"]) for role in found["Roles"]]
 
     def credentials(self, role: str, identity: str) -> str:
@@ -108,6 +112,14 @@ class Cloud:
         return known.document
 
     def _assume(self, role: str, identity: str) -> Credentials:
+        """Ask for the role's keys as EC2 would: we are root, whom the emulator lets assume every role."""
+        trust = self.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+        if "ec2.amazonaws.com" not in json.dumps(trust):
+            refused = {
+                "Code": "AssumeRoleUnauthorizedAccess",
+                "Message": f"EC2 cannot assume the role {role}.",
+            }
+            return Credentials(json.dumps({**refused, "LastUpdated": moment(time.time())}), 0.0)
         arn = f"arn:aws:iam::{os.environ['ACCOUNT']}:role/{role}"
         keys = self.sts.assume_role(RoleArn=arn, RoleSessionName=identity)["Credentials"]
         until: datetime = keys["Expiration"]
@@ -224,7 +236,8 @@ def read(top: Tree, path: str) -> Leaf | None:
         here = here[names[part]]
     if isinstance(here, Mapping):
         return "\n".join(name + _slash(name, here[name]) for name in here)
-    return here() if callable(here) else here
+    found: Leaf = here() if callable(here) else here
+    return found
 
 
 def _slash(name: str, value: object) -> str:
@@ -249,22 +262,30 @@ class Handler(BaseHTTPRequestHandler):
             socket.IPPROTO_IP, socket.IP_TTL, int(options.get("HttpPutResponseHopLimit", 1))
         )
 
-    def do_PUT(self) -> None:  # noqa: N802  the library's name
+    def do_PUT(self) -> None:
         """Give out a token, but to nobody who was asked by somebody else."""
         if self.path != "/latest/api/token":
             self.answer(404)
-        elif self.instance is None or not self.enabled or self.headers["X-Forwarded-For"]:
+        elif self.instance is None or not self.enabled or "X-Forwarded-For" in self.headers:
             self.answer(403)
         else:
             seconds = self.headers["X-aws-ec2-metadata-token-ttl-seconds"] or ""
-            if not seconds.isdigit() or not 1 <= int(seconds) <= LONGEST:
+            if not seconds.isdecimal() or not 1 <= int(seconds) <= LONGEST:
                 self.answer(400)
                 return
-            token = secrets.token_urlsafe(40)
-            self.tokens[token] = (self.instance["InstanceId"], time.time() + int(seconds))
+            token = self.new_token(self.instance["InstanceId"], int(seconds))
             self.answer(200, token, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
 
-    def do_GET(self) -> None:  # noqa: N802  the library's name
+    def new_token(self, identity: str, seconds: int) -> str:
+        """Keep a new token, and no longer those that have ended."""
+        for known, (_, until) in list(self.tokens.items()):
+            if until < time.time():
+                self.tokens.pop(known, None)
+        token = secrets.token_urlsafe(40)
+        self.tokens[token] = (identity, time.time() + seconds)
+        return token
+
+    def do_GET(self) -> None:
         """Answer who has a token of the very instance that asks."""
         owner, until = self.tokens.get(self.headers["X-aws-ec2-metadata-token"] or "", ("", 0.0))
         if self.instance is None or not self.enabled:
@@ -293,7 +314,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the library's name
+    def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing: what is asked here is asked all day."""
 
 
