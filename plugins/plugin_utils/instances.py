@@ -13,7 +13,7 @@ WORD = re.compile(r"[a-z0-9_]+")  # group names keep only these, so `big-corp` w
 
 
 def problems(host: str, instance: Mapping[str, Any], account: str, client: str) -> Iterator[str]:
-    """Yield what is wrong; `instance`: its `instance_id`, the `owner_id` of its reservation, its `tags` by key."""
+    """Yield what is wrong; `instance`: its `instance_id`, its reservation's `owner_id`, its `tags` by key."""
     tags: Mapping[str, str] = instance["tags"]
     missing = [tag for tag in TAGS if not tags.get(tag)]
     if missing:
@@ -22,7 +22,7 @@ def problems(host: str, instance: Mapping[str, Any], account: str, client: str) 
         if tags.get(tag) and not WORD.fullmatch(tags[tag]):
             yield f"{host} has {tag}={tags[tag]}: only a-z, 0-9 and _ make a group of its own"
     if tags.get("drover:client", client) != client:
-        yield f"{host} is {tags['drover:client']}'s, not {client}'s: filter the inventory by tag:drover:client"
+        yield f"{host} is {tags['drover:client']}'s, not {client}'s: filter by tag:drover:client"
     if instance["owner_id"] != account:
         yield f"{host} is in account {instance['owner_id']}, not in {account}: check the credentials"
     if instance["instance_id"] not in host:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import ssl
 import socket
-import subprocess
+import ssl
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra
-from localcloud import authority, balancers, cloud
-from shared.scenario import KEY, ROOT, Scenario
+from shared.instances import INVENTORY, listed
+from shared.scenario import KEY, Scenario
 from testinfra.host import Host
 
-INVENTORY = Path(__file__).resolve().parents[1] / "inventory"
-Listed = dict[str, Any]
-
-
-def listed(inventory: Path = INVENTORY) -> Listed:
-    """Return what `ansible-inventory --list` says."""
-    command = ["ansible-inventory", "-i", str(inventory), "--list"]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    answer: Listed = json.loads(done.stdout)
-    return answer
+from localcloud import authority, balancers, cloud
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +54,9 @@ def fetch() -> Callable[..., int]:
                 socket.create_connection((address, 443), timeout=10) as plain,
                 trust.wrap_socket(plain, server_hostname=name) as connection,
             ):
-                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+                connection.sendall(
+                    f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
+                )
                 return int(connection.recv(1000).split()[1])
         except (OSError, IndexError):
             return 0
@@ -76,7 +66,7 @@ def fetch() -> Callable[..., int]:
 
 @pytest.fixture
 def launched(ec2: Any, identity: str) -> Iterator[Callable[..., str]]:
-    """launched(tag=value …) → the id of another instance with the first one's tags but for these; gone afterwards."""
+    """launched(tag=value …) → the id of another instance with the first one's tags but for these."""
     (group,) = ec2.describe_instances(InstanceIds=[identity])["Reservations"]
     like = group["Instances"][0]
     made: list[str] = []

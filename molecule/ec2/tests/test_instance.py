@@ -10,7 +10,10 @@ from testinfra.host import Host
 
 SERVICE = "http://169.254.169.254/latest"
 TOKEN = f"curl -sf -m 3 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {SERVICE}/api/token"
-ASK = "import urllib.request as u; print(u.urlopen(u.Request('{url}', method='PUT', headers={headers}), timeout=3).status)"
+ASK = (
+    "import urllib.request as u; "
+    "print(u.urlopen(u.Request('{url}', method='PUT', headers={headers}), timeout=3).status)"
+)
 
 
 def ask(host: Host, path: str) -> str:
@@ -22,7 +25,9 @@ def test_metadata_needs_a_token(host: Host) -> None:
     look = f"curl -s -o /dev/null -w '%{{http_code}}' {SERVICE}/meta-data/"
     assert host.check_output(look) == "401"
     assert host.check_output(f"{look} -H 'X-aws-ec2-metadata-token: guessed'") == "401"
-    forwarded = f"curl -s -o /dev/null -w '%{{http_code}}' -X PUT -H 'X-Forwarded-For: 1.2.3.4' {SERVICE}/api/token"
+    forwarded = (
+        f"curl -s -o /dev/null -w '%{{http_code}}' -X PUT -H 'X-Forwarded-For: 1.2.3.4' {SERVICE}/api/token"
+    )
     assert host.check_output(forwarded) == "403"
 
 
@@ -40,7 +45,7 @@ def test_user_data_ran_once_by_cloud_init(host: Host) -> None:
 
 
 def test_containers_do_not_reach_the_metadata_service(host: Host) -> None:
-    """Hop limit 1: the answer dies at the host. A container on the host's network is the exception that D5 refuses."""
+    """Hop limit 1: the answer dies at the host. A container on the host's network is refused by the model."""
     headers = "{'X-aws-ec2-metadata-token-ttl-seconds': '60'}"
     script = ASK.format(url=f"{SERVICE}/api/token", headers=headers)
     inside = host.run(f'docker exec notes-app-1 python3 -c "{script}"')

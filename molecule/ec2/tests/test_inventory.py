@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import INVENTORY, listed
+from shared.instances import INVENTORY, listed
 from shared.scenario import Scenario
 
 from localcloud import cloud
@@ -61,7 +61,12 @@ def changed(tmp_path: Path) -> Callable[[str, str, str], Path]:
 
 
 MISTAKES = {
-    "nobody has this tag": ("aws_ec2.yml", "drover:client: acme", "drover:client: nobody", "The inventory has no host"),
+    "nobody has this tag": (
+        "aws_ec2.yml",
+        "drover:client: acme",
+        "drover:client: nobody",
+        "The inventory has no host",
+    ),
     "nothing answers there": ("aws_ec2.yml", "http://10.77.0.4", "http://10.77.0.4:1", "10.77.0.4:1"),
     "no region": ("aws_ec2.yml", "eu-central-1", "", "region"),
     "another account": (
@@ -82,7 +87,9 @@ def test_mistakes_are_errors(mistake: str, scenario: Scenario, changed: Callable
     assert said in run.output, run.output
 
 
-def test_launching_in_another_account_is_refused(scenario: Scenario, changed: Callable[..., Path], ec2: Any) -> None:
+def test_launching_in_another_account_is_refused(
+    scenario: Scenario, changed: Callable[..., Path], ec2: Any
+) -> None:
     before = len(ec2.describe_instances()["Reservations"])
     folder = changed("group_vars/all/aws.yml", f'account: "{cloud.ACCOUNT}"', 'account: "999999999999"')
     run = scenario.site(inventory=folder, playbook=INVENTORY.parents[2] / "playbooks" / "aws.yml")

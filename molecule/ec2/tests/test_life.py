@@ -25,14 +25,19 @@ def localcloud(*arguments: str) -> str:
 
 
 def state(ec2: Any, identity: str) -> str:
-    return str(ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]["State"]["Name"])
+    return str(
+        ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]["State"]["Name"]
+    )
 
 
 def health(identity: str) -> str:
     (balancer,) = (each for each in balancers.wanted() if each.name == "acme")
     (group,) = balancer.used()
     answer = cloud.client("elbv2").describe_target_health(TargetGroupArn=group.arn)
-    return {each["Target"]["Id"]: str(each["TargetHealth"]["State"]) for each in answer["TargetHealthDescriptions"]}[identity]
+    return {
+        each["Target"]["Id"]: str(each["TargetHealth"]["State"])
+        for each in answer["TargetHealthDescriptions"]
+    }[identity]
 
 
 def test_answers_through_the_balancer(fetch: Fetch, identity: str) -> None:
@@ -74,7 +79,9 @@ def test_a_machine_without_power_is_a_stopped_instance(ec2: Any, identity: str, 
 
 
 def test_network_cut(identity: str, fetch: Fetch) -> None:
-    cut = subprocess.Popen([str(ROOT / "localcloud" / "localcloud"), "fault", "network", identity, "--seconds=6"])
+    cut = subprocess.Popen(
+        [str(ROOT / "localcloud" / "localcloud"), "fault", "network", identity, "--seconds=6"]
+    )
     assert eventually(lambda: fetch() != 200, 15)
     assert cut.wait(30) == 0
     assert eventually(lambda: fetch() == 200, 30)
