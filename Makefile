@@ -21,10 +21,11 @@ venv: .venv/.lock  ## Create the virtual environment from requirements.lock
 .venv/.lock: requirements.lock
 	@tests/support/make-venv .venv "$(PYTHON)"
 
-demo: venv  ## Converge a fresh host in a container and show what it serves
-	@$(IN_VENV) testhost/demo
+demo: venv  ## Launch an instance in a cloud on this desk, converge it, show what it serves
+	@$(IN_VENV) localcloud/demo
 
 clean:  ## Remove everything that demo and test made
+	@if [ -x .venv/bin/python ]; then .venv/bin/python localcloud/localcloud down; fi
 	@testhost/testhost clean
 	@testhost/engine stop
 	@testhost/packages remove

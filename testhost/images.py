@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,18 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from testhost.docker import CACHE, LABEL, TesthostError, check_machine, docker, inspect, say, step, watched
+from testhost.docker import (
+    CACHE,
+    CHECKOUT,
+    LABEL,
+    TesthostError,
+    check_machine,
+    docker,
+    inspect,
+    say,
+    step,
+    watched,
+)
 
 HERE = Path(__file__).resolve().parent
 CATALOGUE = json.loads((HERE / "catalogue" / "images.json").read_text())
@@ -43,10 +55,14 @@ class Image:
     """One line of the catalogue."""
 
     name: str
-    context: str  # folder below testhost/
+    context: str  # folder of the checkout
     upstream: bool = False  # others publish an image of this name
     arguments: Mapping[str, str] = field(default_factory=dict)
     wheel: str = ""  # Python package whose programs go to bin/ of the context
+    packages: Mapping[str, str] = field(
+        default_factory=dict
+    )  # folder below packages/ → lock file of the context
+    published: bool = True  # a host may pull it
     version: tuple[str, ...] = ()  # command that tells which version really runs
 
 
@@ -56,13 +72,13 @@ def catalogue() -> list[Image]:
 
 
 def published() -> list[str]:
-    """What a host may pull: everything but the host itself and the registry."""
-    return [BASE, *(image.name for image in catalogue() if image.name not in (HOST, REGISTRY))]
+    """What a host may pull: everything but hosts, the cloud's own and the registry."""
+    return [BASE, *(image.name for image in catalogue() if image.published)]
 
 
 def content_of(image: Image, base_id: str) -> str:
     content = hashlib.sha256(repr((image, base_id)).encode())
-    folder = HERE / image.context
+    folder = CHECKOUT / image.context
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         content.update(f"{file.relative_to(folder)} {file.stat().st_mode & 0o111}".encode())
         content.update(file.read_bytes())
@@ -141,13 +157,40 @@ def add_programs(wheel: str, context: Path) -> None:
                 program.chmod(0o755)
 
 
+def packages(lock: Path) -> Path:
+    """Return a folder with what the lock pins, for the Python of the base; installed once for each lock."""
+    folder = CACHE / "python" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    if not folder.exists():
+        draft = folder.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        kinds = [
+            f"--platform={kind}_{platform.machine()}" for kind in ("manylinux2014", "manylinux_2_28", "linux")
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            f"--target={draft}",
+            "--python-version=3.13",
+        ]
+        command += [*kinds, "--only-binary=:all:", "--require-hashes", "--no-compile", "-r", str(lock)]
+        with step(f"packages of {lock.stem}"):
+            watched(f"packages of {lock.stem}", command)
+        draft.rename(folder)
+    return folder
+
+
 def build(image: Image, content: str) -> None:
     before = inspect("image", image.name)
     with step(image.name), tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         context = Path(scratch) / "context"
-        shutil.copytree(HERE / image.context, context, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(CHECKOUT / image.context, context, ignore=shutil.ignore_patterns("__pycache__"))
         if image.wheel:
             add_programs(image.wheel, context)
+        for name, lock in image.packages.items():
+            shutil.copytree(packages(context / lock), context / "packages" / name)
         options = [f"--label={CONTENT}={content}"]
         options += [f"--build-arg={name}={value}" for name, value in image.arguments.items()]
         watched(image.name, ["docker", "build", "--tag", image.name, *options, str(context)])

@@ -28,11 +28,11 @@ class Run:
 
     @property
     def changed(self) -> int:
-        """The number of changed tasks by the recap, of a run that succeeded."""
+        """The number of changed tasks by the recap, on all hosts of a run that succeeded."""
         assert self.status == 0, self.output
-        found = re.search(r"changed=(\d+)", self.output)
+        found = re.findall(r" : ok=\d+ +changed=(\d+)", self.output)
         assert found, self.output
-        return int(found[1])
+        return sum(int(each) for each in found)
 
 
 @dataclass(frozen=True)

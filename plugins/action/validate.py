@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils import boundary
+from ..plugin_utils import boundary, instances
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -27,8 +28,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Fails with all problems together, or changes nothing."""
         del tmp
         result: dict[str, Any] = super().run(None, task_vars)
+        wrong = _instance(self._task.args, task_vars or {})
+        if wrong:
+            raise AnsibleActionFail("\n".join(wrong))
         model = boundary.model(self._task.args, task_vars or {})
         if model.problems:
             raise AnsibleActionFail(boundary.report(model.problems))
         names = [stack.name for stack in model.stacks] + [entry["name"] for entry in model.absent]
         return {**result, "changed": False, "stacks": names}
+
+
+def _instance(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the instance that this host is, where the inventory found it in EC2."""
+    if not arguments.get("account") or "aws_instance_id" not in variables:
+        return []
+    found = {key: variables.get(f"aws_{key}", "") for key in ("instance_id", "owner_id")}
+    tags = {str(key): str(value) for key, value in (variables.get("drover_tags") or {}).items()}
+    client = str((arguments.get("platform") or {}).get("client", ""))
+    host = str(variables["inventory_hostname"])
+    return list(instances.problems(host, {**found, "tags": tags}, str(arguments["account"]), client))

@@ -20,6 +20,10 @@ options:
     description: The settings of the host.
     type: dict
     default: {}
+  account:
+    description: The AWS account whose instances the inventory may hold; empty where hosts are no instances.
+    type: str
+    default: ""
 attributes:
   check_mode: {support: full}
   diff_mode: {support: none}

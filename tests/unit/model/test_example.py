@@ -41,7 +41,9 @@ def said(variables: Variables) -> str:
 
 
 def test_it_has_no_problem(variables: Variables) -> None:
-    assert sorted(variables) == ["drover_platform", "drover_stacks"] and variables["drover_stacks"]
+    assert (
+        sorted(variables) == ["drover_aws", "drover_platform", "drover_stacks"] and variables["drover_stacks"]
+    )
     assert said(variables) == ""
 
 

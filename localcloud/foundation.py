@@ -1,0 +1,169 @@
+"""What a client's Terraform makes before Drover comes: network, balancer, role, parameters that say so."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from localcloud.cloud import REGION, client
+from testhost.docker import say
+
+BLOCK = "10.78.0.0/16"
+ZONES = ("a", "b")
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: str = BLOCK) -> None:
+    """Make what is missing of an environment; `names` are the certificate's, `key` is a public SSH key."""
+    vpc = _network(name, block)
+    # the first has the gateway's addresses
+    parts = list(ipaddress.ip_network(block).subnets(new_prefix=24))[1:]
+    subnets = [_subnet(vpc, zone, str(part)) for zone, part in zip(ZONES, parts, strict=False)]
+    group = _security_group(vpc, f"{name}-host")
+    targets = _target_group(vpc, f"{name}-web")
+    parameters = {
+        "private_subnets": ",".join(subnets),
+        "security_groups": group,
+        "instance_profile": _profile(f"{name}-host", f"/{name}/{environment}"),
+        "key_name": _key(name, key),
+        "target_group/web": targets,
+        "load_balancer": _balancer(name, subnets, targets, names),
+    }
+    for parameter, value in parameters.items():
+        path = f"/{name}/{environment}/{parameter}"
+        client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
+    where = f"load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}"
+    say(f"foundation of {name}: {vpc}, {where}")
+
+
+def remove(name: str) -> None:
+    """Take away one client's instances, balancer and network; other clients' stay."""
+    ec2, elb = client("ec2"), client("elbv2")
+    filters = [{"Name": "tag:drover:client", "Values": [name]}]
+    groups = ec2.describe_instances(Filters=filters)["Reservations"]
+    if groups:
+        found = [one["InstanceId"] for each in groups for one in each["Instances"]]
+        ec2.terminate_instances(InstanceIds=found)
+    for each in elb.describe_load_balancers()["LoadBalancers"]:
+        if each["LoadBalancerName"] == name:
+            elb.delete_load_balancer(LoadBalancerArn=each["LoadBalancerArn"])
+    for each in elb.describe_target_groups()["TargetGroups"]:
+        if each["TargetGroupName"] == f"{name}-web":
+            elb.delete_target_group(TargetGroupArn=each["TargetGroupArn"])
+    say(f"{name} has no instance and no load balancer any more")
+
+
+def _network(name: str, block: str) -> str:
+    found = client("ec2").describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [name]}])["Vpcs"]
+    if found:
+        return str(found[0]["VpcId"])
+    tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": name}]}]
+    return str(client("ec2").create_vpc(CidrBlock=block, TagSpecifications=tags)["Vpc"]["VpcId"])
+
+
+def _subnet(vpc: str, zone: str, block: str) -> str:
+    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "cidr-block", "Values": [block]}]
+    found = client("ec2").describe_subnets(Filters=filters)["Subnets"]
+    if not found:
+        wish = {"VpcId": vpc, "CidrBlock": block, "AvailabilityZone": f"{REGION}{zone}"}
+        found = [client("ec2").create_subnet(**wish)["Subnet"]]
+    return str(found[0]["SubnetId"])
+
+
+def _security_group(vpc: str, name: str) -> str:
+    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": [name]}]
+    found = client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
+    if found:
+        return str(found[0]["GroupId"])
+    return str(client("ec2").create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"])
+
+
+def _profile(name: str, path: str) -> str:
+    """Make the hosts' role, which may read the client's parameters and pull its images, and its profile."""
+    iam = client("iam")
+    allowed = [
+        {
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter*"],
+            "Resource": f"arn:aws:ssm:*:*:parameter{path}/*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Resource": "*",
+        },
+    ]
+    there = iam.exceptions.EntityAlreadyExistsException, iam.exceptions.LimitExceededException
+    with suppress(*there):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    with suppress(*there):
+        iam.create_instance_profile(InstanceProfileName=name)
+    with suppress(*there):
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+    iam.put_role_policy(RoleName=name, PolicyName="host", PolicyDocument=policy)
+    return name
+
+
+def _key(name: str, public: Path) -> str:
+    found = client("ec2").describe_key_pairs(Filters=[{"Name": "key-name", "Values": [name]}])["KeyPairs"]
+    if not found:
+        client("ec2").import_key_pair(KeyName=name, PublicKeyMaterial=public.read_bytes())
+    return name
+
+
+def _target_group(vpc: str, name: str) -> str:
+    elb = client("elbv2")
+    for each in elb.describe_target_groups()["TargetGroups"]:
+        if each["TargetGroupName"] == name:
+            return str(each["TargetGroupArn"])
+    made = elb.create_target_group(
+        Name=name,
+        Protocol="HTTP",
+        Port=80,
+        VpcId=vpc,
+        TargetType="instance",
+        HealthCheckPath="/",
+        HealthCheckIntervalSeconds=5,
+        HealthyThresholdCount=2,
+        UnhealthyThresholdCount=2,
+        Matcher={"HttpCode": "200-404"},  # a proxy that serves says 404 to a name it does not know
+    )["TargetGroups"][0]
+    wish = [{"Key": "deregistration_delay.timeout_seconds", "Value": "10"}]
+    elb.modify_target_group_attributes(TargetGroupArn=made["TargetGroupArn"], Attributes=wish)
+    return str(made["TargetGroupArn"])
+
+
+def _balancer(name: str, subnets: Sequence[str], targets: str, names: Sequence[str]) -> str:
+    """Make the load balancer with HTTPS, and HTTP that leads there; return its DNS name."""
+    elb = client("elbv2")
+    for each in elb.describe_load_balancers()["LoadBalancers"]:
+        if each["LoadBalancerName"] == name:
+            return str(each["DNSName"])
+    wish = {"DomainName": names[0], "SubjectAlternativeNames": list(names)}
+    certificate = client("acm").request_certificate(**wish)["CertificateArn"]
+    made = elb.create_load_balancer(Name=name, Subnets=list(subnets))["LoadBalancers"][0]
+    forward = {"Type": "forward", "TargetGroupArn": targets}
+    secure = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
+    elb.create_listener(
+        LoadBalancerArn=made["LoadBalancerArn"],
+        Protocol="HTTPS",
+        Port=443,
+        Certificates=[{"CertificateArn": certificate}],
+        DefaultActions=[forward],
+    )
+    elb.create_listener(
+        LoadBalancerArn=made["LoadBalancerArn"],
+        Protocol="HTTP",
+        Port=80,
+        DefaultActions=[{"Type": "redirect", "RedirectConfig": secure}],
+    )
+    return str(made["DNSName"])

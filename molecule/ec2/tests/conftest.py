@@ -1,0 +1,90 @@
+"""The instance under test, found as the product finds it, and the account it lives in."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import testinfra
+from shared.instances import INVENTORY, listed
+from shared.scenario import KEY, Scenario
+from testinfra.host import Host
+
+from localcloud import authority, balancers, cloud
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Scenario:
+    ((name, variables),) = listed()["_meta"]["hostvars"].items()
+    return Scenario(INVENTORY, name, str(variables["aws_private_ip_address"]))
+
+
+@pytest.fixture(scope="module")
+def identity(scenario: Scenario) -> str:
+    """The instance's id, which is the last part of the host's name."""
+    return scenario.name.removeprefix("web-")
+
+
+@pytest.fixture(scope="module")
+def host(scenario: Scenario) -> Host:
+    extra = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR"
+    return testinfra.get_host(
+        f"ssh://admin@{scenario.address}?sudo=true", ssh_identity_file=str(KEY), ssh_extra_args=extra
+    )
+
+
+@pytest.fixture(scope="module")
+def ec2() -> Any:
+    return cloud.client("ec2")
+
+
+@pytest.fixture(scope="module")
+def fetch() -> Callable[..., int]:
+    """fetch(host name, path) → the status over HTTPS through the load balancer, its certificate checked."""
+    (balancer,) = (each for each in balancers.wanted() if each.name == "acme")
+    address = balancers.address_of(balancer)
+    trust = ssl.create_default_context(cafile=str(authority.AUTHORITY))
+
+    def fetched(name: str = "notes.acme.example", path: str = "/") -> int:
+        try:
+            with (
+                socket.create_connection((address, 443), timeout=10) as plain,
+                trust.wrap_socket(plain, server_hostname=name) as connection,
+            ):
+                connection.sendall(
+                    f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
+                )
+                return int(connection.recv(1000).split()[1])
+        except (OSError, IndexError):
+            return 0
+
+    return fetched
+
+
+@pytest.fixture
+def launched(ec2: Any, identity: str) -> Iterator[Callable[..., str]]:
+    """launched(tag=value …) → the id of another instance with the first one's tags but for these."""
+    (group,) = ec2.describe_instances(InstanceIds=[identity])["Reservations"]
+    like = group["Instances"][0]
+    made: list[str] = []
+
+    def launch(**tags: str) -> str:
+        every = {tag["Key"]: tag["Value"] for tag in like["Tags"]}
+        every.update({f"drover:{key}": value for key, value in tags.items()})
+        specification = [{"Key": key, "Value": value} for key, value in every.items() if value]
+        answer = ec2.run_instances(
+            ImageId=like["ImageId"],
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=like["SubnetId"],
+            TagSpecifications=[{"ResourceType": "instance", "Tags": specification}],
+        )
+        made.append(answer["Instances"][0]["InstanceId"])
+        return made[-1]
+
+    yield launch
+    if made:
+        ec2.terminate_instances(InstanceIds=made)
