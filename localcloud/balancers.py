@@ -6,16 +6,15 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localcloud import authority, cloud, networks, proxy
-from localcloud.cloud import RUN, TROUBLE, CloudError, client
-from localcloud.proxy import Balancer, Group, Listener, Target
+from localcloud import account, authority, cloud, networks, proxy
+from localcloud.cloud import RUN, TROUBLE, CloudError, moto
+from localcloud.proxy import Balancer, Group
 from testhost.docker import docker, inspect
 
 MARK = "balancer"
@@ -25,117 +24,6 @@ HEALTH = RUN / "health.json"
 
 def name_of(balancer: str) -> str:
     return f"drover-cloud-lb-{balancer}"
-
-
-# --- what the account says
-
-
-def wanted() -> list[Balancer]:
-    """Return every application load balancer with all that its proxy needs to know.
-
-    Groups of functions, and targets that have no address, are left out: nothing here can reach them.
-    """
-    elb = client("elbv2")
-    found = elb.describe_load_balancers()["LoadBalancers"]
-    if not found:
-        return []
-    groups = {one.arn: one for one in _groups()}
-    return [_balancer(each, groups) for each in found if each.get("Type", "application") == "application"]
-
-
-def _balancer(found: Mapping[str, Any], groups: Mapping[str, Group]) -> Balancer:
-    listeners = client("elbv2").describe_listeners(LoadBalancerArn=found["LoadBalancerArn"])["Listeners"]
-    return Balancer(
-        name=found["LoadBalancerName"],
-        dns=found["DNSName"].lower(),
-        vpc=found["VpcId"],
-        subnet=found["AvailabilityZones"][0]["SubnetId"],
-        idle=int(
-            _attributes("load_balancer", found["LoadBalancerArn"]).get("idle_timeout.timeout_seconds", 60)
-        ),
-        listeners=tuple(_listener(each) for each in listeners),
-        groups=groups,
-    )
-
-
-def _listener(found: Mapping[str, Any]) -> Listener:
-    rules = client("elbv2").describe_rules(ListenerArn=found["ListenerArn"])["Rules"]
-    return Listener(
-        port=found["Port"],
-        secure=found["Protocol"] == "HTTPS",
-        certificates=tuple(
-            tuple(_certificate(each["CertificateArn"])) for each in found.get("Certificates", [])
-        ),
-        rules=tuple(sorted(rules, key=_priority)),
-    )
-
-
-def _priority(rule: Mapping[str, Any]) -> int:
-    return 10**6 if rule["IsDefault"] else int(rule["Priority"])
-
-
-def _certificate(arn: str) -> list[str]:
-    """Return the names that a certificate of the account stands for."""
-    found = client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
-    return list(dict.fromkeys([found["DomainName"], *found.get("SubjectAlternativeNames", [])]))
-
-
-def _groups() -> Iterator[Group]:
-    for found in client("elbv2").describe_target_groups()["TargetGroups"]:
-        if found.get("TargetType") == "lambda":
-            continue
-        arn = found["TargetGroupArn"]
-        # moto lists who is registered, no matter what we told it of their health
-        health = client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        attributes = _attributes("target_group", arn)
-        yield Group(
-            arn=arn,
-            name=found["TargetGroupName"],
-            check=found,
-            sticky=attributes.get("stickiness.enabled") == "true",
-            sticky_seconds=int(attributes.get("stickiness.lb_cookie.duration_seconds", 86400)),
-            drain_seconds=int(attributes.get("deregistration_delay.timeout_seconds", 300)),
-            targets=tuple(target for each in health if (target := _target(each["Target"])).address),
-        )
-
-
-def _attributes(kind: str, arn: str) -> dict[str, str]:
-    parameter = "".join(word.title() for word in kind.split("_")) + "Arn"
-    answer = getattr(client("elbv2"), f"describe_{kind}_attributes")(**{parameter: arn})
-    return {each["Key"]: each["Value"] for each in answer["Attributes"]}
-
-
-def _target(found: Mapping[str, Any]) -> Target:
-    identity, port = str(found["Id"]), int(found["Port"])
-    return Target(identity, _address(identity), port)
-
-
-def _address(identity: str) -> str:
-    if not identity.startswith("i-"):
-        return identity
-    try:
-        groups = client("ec2").describe_instances(InstanceIds=[identity])["Reservations"]
-    except ClientError:
-        return ""  # there is no such instance: AWS would have refused the target
-    return str(groups[0]["Instances"][0].get("PrivateIpAddress", "")) if groups else ""
-
-
-# --- its address, which the network interface of a balancer has, as in AWS
-
-
-def address_of(balancer: Balancer) -> str:
-    """Return the balancer's address; its network interface is made if there is none."""
-    ec2, about = client("ec2"), _about(balancer.name)
-    filters = [{"Name": "description", "Values": [about]}]
-    found = ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
-    if not found:
-        made = ec2.create_network_interface(SubnetId=balancer.subnet, Description=about)
-        found = [made["NetworkInterface"]]
-    return str(found[0]["PrivateIpAddress"])
-
-
-def _about(name: str) -> str:
-    return f"ELB app/{name}"
 
 
 # --- the proxy
@@ -179,7 +67,7 @@ def _reload(balancer: str, structure: str) -> None:
 def _start(balancer: Balancer) -> None:
     if inspect("container", name_of(balancer.name)):
         docker("rm", "--force", name_of(balancer.name))
-    address = address_of(balancer)
+    address = _address(balancer)
     (RUN / "names" / balancer.name).write_text(f"{address} {balancer.dns}\n")
     network = networks.ensure(balancer.vpc)
     folder = f"/run/localcloud/balancers/{balancer.name}"
@@ -189,6 +77,14 @@ def _start(balancer: Balancer) -> None:
         f"--volume={RUN}:/run/localcloud", "--restart=unless-stopped", cloud.IMAGE,
         "haproxy", "-W", "-db", "-f", f"{folder}/haproxy.cfg",
     )  # fmt: skip
+
+
+def _address(balancer: Balancer) -> str:
+    """Return the address of the balancer's network interface, which is made first."""
+    if not account.interfaces(balancer.name):
+        about = account.about(balancer.name)
+        moto("ec2").create_network_interface(SubnetId=balancer.subnet, Description=about)
+    return account.address_of(balancer.name)
 
 
 def ask(balancer: str, command: str) -> str:
@@ -216,9 +112,7 @@ def _move(balancer: str, group: Group) -> None:
         _let_in(balancer, f"{group.name}/{server}")
     for server in wished.keys() & rows.keys():
         _leaving.pop((balancer, group.name, server), None)
-        if rows[server]["status"].startswith(
-            "MAINT"
-        ):  # it was leaving, or we were ended before it was let in
+        if rows[server]["status"].startswith("MAINT"):  # it was leaving, or we ended before it was let in
             _let_in(balancer, f"{group.name}/{server}")
     for server in rows.keys() - wished.keys():
         _let_go(balancer, group, server)
@@ -258,7 +152,7 @@ def tick(tell: Callable[[str, str], None]) -> set[str]:
 
     `tell` takes a balancer's name and what is wrong with it; the others go on.
     """
-    balancers = wanted()
+    balancers = account.balancers()
     names = {each.name for each in balancers}
     for found in cloud.ours("container", MARK):
         if cloud.mark_of(found, MARK) not in names:
@@ -287,10 +181,8 @@ def _write(file: Path, text: str) -> None:
 def _remove(name: str) -> None:
     shutil.rmtree(FOLDER / name, ignore_errors=True)
     (RUN / "names" / name).unlink(missing_ok=True)
-    ec2 = client("ec2")
-    filters = [{"Name": "description", "Values": [_about(name)]}]
-    for each in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
+    for each in account.interfaces(name):
         with suppress(ClientError):  # the subnet may be gone already, and its interfaces with it
-            ec2.delete_network_interface(NetworkInterfaceId=each["NetworkInterfaceId"])
+            moto("ec2").delete_network_interface(NetworkInterfaceId=each["NetworkInterfaceId"])
     # The last, since a container is what shows that a balancer was here.
     docker("rm", "--force", name_of(name))

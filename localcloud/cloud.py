@@ -39,16 +39,27 @@ TROUBLE = (TesthostError, BotoCoreError, ClientError)
 
 
 @cache
-def client(service: str, access_key: str = ACCOUNT) -> Any:
-    """Return a client of the emulated account; an access key of twelve digits is that account's root user."""
+def client(service: str, endpoint: str = ENDPOINT) -> Any:
+    """Return a boto3 client of the account's root user, whose key is the account's number."""
     return boto3.client(
         service,
-        endpoint_url=ENDPOINT,
+        endpoint_url=endpoint,
         region_name=REGION,
-        aws_access_key_id=access_key,
+        aws_access_key_id=ACCOUNT,
         aws_secret_access_key="localcloud",
         config=Config(connect_timeout=2, read_timeout=20, retries={"max_attempts": 1}),
     )
+
+
+def moto(service: str) -> Any:
+    """Return a client that asks moto itself: faults that somebody ordered at the gateway do not stop us."""
+    return client(service, f"http://{ADDRESSES[MOTO]}")
+
+
+def running() -> bool:
+    """Tell whether the account is there to be asked."""
+    found = inspect("container", GATEWAY)
+    return bool(found and found[0]["State"]["Running"])
 
 
 def labels(**more: str) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from localcloud import balancers, cloud, control, machines, networks, reconcile
-from localcloud.cloud import CACHE, ENDPOINT, GATEWAY, LABEL, MOTO, RUN, CloudError, client
+from localcloud import account, cloud, control, machines, networks, reconcile
+from localcloud.cloud import CACHE, ENDPOINT, LABEL, MOTO, RUN, CloudError, client
 from testhost import hosts, registry
 from testhost.docker import CHECKOUT, NETWORK, docker, inspect, say, step
 
@@ -14,8 +14,8 @@ def up() -> None:
     """Start what is missing, adopt what runs. Nothing of another checkout is touched."""
     _alone()
     _not_orphaned()
-    hosts.ensure_key()
     registry.ensure()
+    hosts.ensure_key()
     with step("localcloud"):
         control.up()
         reconcile.start()
@@ -71,7 +71,7 @@ def down() -> None:
 
 def status() -> None:
     """Show parts, instances, balancers, and calls that had no effect."""
-    if not inspect("container", GATEWAY):
+    if not cloud.running():
         raise CloudError("the cloud is not up: localcloud up")
     say(f"endpoint    {ENDPOINT}  account {cloud.ACCOUNT}  region {cloud.REGION}")
     for name in control.PARTS:
@@ -79,12 +79,12 @@ def status() -> None:
         say(f"part        {name:24} {found[0]['State']['Status'] if found else 'missing'}")
     say(f"part        {'reconciler':24} {'running' if reconcile.running() else 'not running: localcloud up'}")
     hosts = machines.found()
-    for instance in reconcile.wanted().values():
+    for instance in account.instances().values():
         machine = hosts.get(instance.identity)
         text = "no machine" if machine is None else "on" if machine.running else "off"
         say(f"instance    {instance.identity:24} {instance.state:12} {instance.address:15} machine: {text}")
-    for balancer in balancers.wanted():
-        say(f"balancer    {balancer.name:24} {balancers.address_of(balancer):15} {balancer.dns}")
+    for balancer in account.balancers():
+        say(f"balancer    {balancer.name:24} {account.address_of(balancer.name):15} {balancer.dns}")
         for group in balancer.used():
             health = client("elbv2").describe_target_health(TargetGroupArn=group.arn)[
                 "TargetHealthDescriptions"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from localcloud.cloud import REGION, client
+from localcloud.cloud import REGION, client, running
 from testhost.docker import say
 
 BLOCK = "10.78.0.0/16"
@@ -45,7 +45,10 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: 
 
 
 def remove(name: str) -> None:
-    """Take away one client's instances, balancer and network; other clients' stay."""
+    """Take away one client's instances and balancer, and with them its network on this machine."""
+    if not running():
+        say("the cloud is not up: there is nothing to forget")
+        return
     ec2, elb = client("ec2"), client("elbv2")
     filters = [{"Name": "tag:drover:client", "Values": [name]}]
     groups = ec2.describe_instances(Filters=filters)["Reservations"]
@@ -145,25 +148,21 @@ def _target_group(vpc: str, name: str) -> str:
 def _balancer(name: str, subnets: Sequence[str], targets: str, names: Sequence[str]) -> str:
     """Make the load balancer with HTTPS, and HTTP that leads there; return its DNS name."""
     elb = client("elbv2")
-    for each in elb.describe_load_balancers()["LoadBalancers"]:
-        if each["LoadBalancerName"] == name:
-            return str(each["DNSName"])
-    wish = {"DomainName": names[0], "SubjectAlternativeNames": list(names)}
-    certificate = client("acm").request_certificate(**wish)["CertificateArn"]
-    made = elb.create_load_balancer(Name=name, Subnets=list(subnets))["LoadBalancers"][0]
-    forward = {"Type": "forward", "TargetGroupArn": targets}
-    secure = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
-    elb.create_listener(
-        LoadBalancerArn=made["LoadBalancerArn"],
-        Protocol="HTTPS",
-        Port=443,
-        Certificates=[{"CertificateArn": certificate}],
-        DefaultActions=[forward],
-    )
-    elb.create_listener(
-        LoadBalancerArn=made["LoadBalancerArn"],
-        Protocol="HTTP",
-        Port=80,
-        DefaultActions=[{"Type": "redirect", "RedirectConfig": secure}],
-    )
-    return str(made["DNSName"])
+    found = [
+        each for each in elb.describe_load_balancers()["LoadBalancers"] if each["LoadBalancerName"] == name
+    ]
+    if not found:
+        found = elb.create_load_balancer(Name=name, Subnets=list(subnets))["LoadBalancers"]
+    arn = found[0]["LoadBalancerArn"]
+    ports = {each["Port"] for each in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]}
+    if 443 not in ports:
+        wish = {"DomainName": names[0], "SubjectAlternativeNames": list(names)}
+        certificate = {"CertificateArn": client("acm").request_certificate(**wish)["CertificateArn"]}
+        forward = [{"Type": "forward", "TargetGroupArn": targets}]
+        secure = {"Protocol": "HTTPS", "Port": 443, "Certificates": [certificate]}
+        elb.create_listener(LoadBalancerArn=arn, DefaultActions=forward, **secure)
+    if 80 not in ports:
+        there = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
+        lead = [{"Type": "redirect", "RedirectConfig": there}]
+        elb.create_listener(LoadBalancerArn=arn, DefaultActions=lead, Protocol="HTTP", Port=80)
+    return str(found[0]["DNSName"])

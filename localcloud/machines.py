@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from localcloud import authority, cloud, networks
-from localcloud.cloud import ADDRESSES, CACHE, GATEWAY, MACHINE_IMAGE, client
+from localcloud.cloud import ADDRESSES, CACHE, GATEWAY, MACHINE_IMAGE, moto
 from localcloud.plan import Found, Wanted
 from testhost import hosts, registry
 from testhost.docker import docker, inspect
@@ -57,7 +57,7 @@ def _moment(text: str) -> datetime:
 def create(wanted: Wanted) -> None:
     """Make and start the machine at its address; cloud-init does the rest with what the metadata says."""
     network = networks.ensure(wanted.vpc)
-    block = client("ec2").describe_vpcs(VpcIds=[wanted.vpc])["Vpcs"][0]["CidrBlock"]
+    block = moto("ec2").describe_vpcs(VpcIds=[wanted.vpc])["Vpcs"][0]["CidrBlock"]
     hosts.PACKAGES.mkdir(parents=True, exist_ok=True)
     names = CACHE / f"resolv.{wanted.vpc}"
     names.write_text(f"nameserver {networks.resolver(block)}\n")
@@ -90,13 +90,15 @@ def restart(wanted: Wanted) -> None:
 
 
 def remove(identity: str) -> None:
+    """Shut the machine down, as a termination does, and remove its disk."""
+    docker("stop", "--time", str(SHUTDOWN), name_of(identity), seconds=SHUTDOWN + 30)
     docker("rm", "--force", "--volumes", name_of(identity))
     (STOPS / identity).unlink(missing_ok=True)
 
 
 def told_to_stop(wanted: Wanted) -> None:
     """A machine went off by itself: the instance is stopped, or terminated if it was launched so."""
-    ec2, name = client("ec2"), "instanceInitiatedShutdownBehavior"
+    ec2, name = moto("ec2"), "instanceInitiatedShutdownBehavior"
     found = ec2.describe_instance_attribute(InstanceId=wanted.identity, Attribute=name)
     if found["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate":
         ec2.terminate_instances(InstanceIds=[wanted.identity])

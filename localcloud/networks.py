@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from localcloud import cloud
-from localcloud.cloud import GATEWAY, CloudError, client
+from localcloud.cloud import GATEWAY, CloudError, moto
 from testhost import registry
 from testhost.docker import TesthostError, docker, inspect
 
@@ -31,7 +31,7 @@ def resolver(block: str) -> str:
 
 def ensure(vpc: str) -> str:
     """Make the VPC's network, the gateway in it; return its name."""
-    block = client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
+    block = moto("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
     with _one_at_a_time:
         return _ensure(vpc, block)
 

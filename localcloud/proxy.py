@@ -124,7 +124,7 @@ def _settings(balancer: Balancer) -> Iterator[str]:
     yield f"  timeout http-keep-alive {balancer.idle}s"
     yield "  timeout tunnel 1h"
     yield "  option forwardfor"
-    yield "  option redispatch"
+    yield "  retries 0"  # AWS asks no second target; a lost request is to be seen
 
 
 def _frontend(balancer: Balancer, listener: Listener) -> Iterator[str]:

@@ -14,20 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import IO, Any
 
-from localcloud import balancers, cloud, machines, networks, plan
-from localcloud.cloud import CACHE, TROUBLE, CloudError, client
+from localcloud import account, balancers, cloud, machines, networks, plan
+from localcloud.cloud import CACHE, TROUBLE, CloudError
 from testhost.docker import CHECKOUT, say
 
 LOCK = CACHE / "reconciler.lock"  # held while it runs; says its process
 LOG = CACHE / "reconciler.log"
 PAUSE = 0.5  # seconds
-
-
-def wanted() -> dict[str, plan.Wanted]:
-    """Return every instance of the account in the region."""
-    pages = client("ec2").get_paginator("describe_instances").paginate()
-    each = [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
-    return {one["InstanceId"]: plan.wanted(one) for one in each}
 
 
 class Reconciler:
@@ -40,7 +33,7 @@ class Reconciler:
 
     def tick(self) -> None:
         busy = set(self.busy)  # what is read now may show their work half done
-        instances, found = wanted(), machines.found()
+        instances, found = account.instances(), machines.found()
         for step in plan.steps(instances, found):
             if step.identity not in busy | self.busy:
                 self.busy.add(step.identity)

@@ -13,7 +13,7 @@ from shared.instances import INVENTORY, listed
 from shared.scenario import KEY, Scenario
 from testinfra.host import Host
 
-from localcloud import authority, balancers, cloud
+from localcloud import account, authority, cloud
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,7 @@ def ec2() -> Any:
 @pytest.fixture(scope="module")
 def fetch() -> Callable[..., int]:
     """fetch(host name, path) → the status over HTTPS through the load balancer, its certificate checked."""
-    (balancer,) = (each for each in balancers.wanted() if each.name == "acme")
-    address = balancers.address_of(balancer)
+    address = account.address_of("acme")
     trust = ssl.create_default_context(cafile=str(authority.AUTHORITY))
 
     def fetched(name: str = "notes.acme.example", path: str = "/") -> int:

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared.scenario import ROOT, eventually
 from testinfra.host import Host
 
-from localcloud import balancers, cloud, machines, reconcile
+from localcloud import account, cloud, machines, reconcile
 
 Fetch = Callable[..., int]
 
@@ -31,7 +31,7 @@ def state(ec2: Any, identity: str) -> str:
 
 
 def health(identity: str) -> str:
-    (balancer,) = (each for each in balancers.wanted() if each.name == "acme")
+    (balancer,) = (each for each in account.balancers() if each.name == "acme")
     (group,) = balancer.used()
     answer = cloud.client("elbv2").describe_target_health(TargetGroupArn=group.arn)
     return {
