@@ -63,6 +63,7 @@ class Image:
         default_factory=dict
     )  # folder below packages/ → lock file of the context
     published: bool = True  # a host may pull it
+    parent: str = ""  # image of the catalogue that it is made from, where that is not the base
     version: tuple[str, ...] = ()  # command that tells which version really runs
 
 
@@ -201,7 +202,7 @@ def build(image: Image, content: str) -> None:
 
 def make(images: Iterable[Image], base_id: str, from_upstream: bool) -> None:
     for image in images:
-        content = content_of(image, base_id)
+        content = content_of(image, id_of(image.parent) if image.parent else base_id)
         label = label_of(image.name)
         if label == content or (image.upstream and label == ""):
             continue
@@ -217,11 +218,13 @@ def ensure(only: str = "") -> None:
     ensure_base()
     base_id, from_upstream = id_of(BASE), label_of(BASE) == ""
     wanted = [image for image in catalogue() if only in ("", image.name)]
-    # Images from one folder share their layers if they are built one after the other.
-    groups = [list(group) for _, group in groupby(wanted, lambda image: image.context)]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for done in [pool.submit(make, group, base_id, from_upstream) for group in groups]:
-            done.result()
+    for children in (False, True):
+        # Images from one folder share their layers if they are built one after the other.
+        generation = [image for image in wanted if bool(image.parent) == children]
+        groups = [list(group) for _, group in groupby(generation, lambda image: image.context)]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for done in [pool.submit(make, group, base_id, from_upstream) for group in groups]:
+                done.result()
 
 
 def running_version(image: Image) -> str:
