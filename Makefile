@@ -44,7 +44,7 @@ unit-oldest: venv  ## The same on Python 3.11 with ansible-core 2.19, where foun
 images: venv  ## Images of the test hosts, stand-ins included, in their registry
 	@$(IN_VENV) testhost/engine && testhost/testhost registry
 molecule: images  ## Converged hosts: SCENARIOS="default stacks" narrows it
-	@$(IN_VENV) tests/support/molecule $(SCENARIOS)
+	@$(IN_VENV) localcloud/localcloud up && tests/support/molecule $(SCENARIOS)
 test-long: venv  ## What CI has no time for
 	@$(IN_VENV) tests/support/test-long
 mutations: images  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json

@@ -74,6 +74,13 @@ def the_terminated_stay_so() -> bool:
     return bool(described(identity)["State"]["Name"] == "terminated")
 
 
+def other_metadata_options_stay() -> bool:
+    identity = launch(MetadataOptions={"HttpTokens": "required", "InstanceMetadataTags": "enabled"})
+    client("ec2").modify_instance_metadata_options(InstanceId=identity, HttpEndpoint="enabled")
+    options = described(identity)["MetadataOptions"]
+    return (options.get("HttpTokens"), options.get("InstanceMetadataTags")) == ("required", "enabled")
+
+
 def profiles_live_in_the_other_emulator() -> bool:
     try:
         identity = launch(IamInstanceProfile={"Name": "elsewhere"})
@@ -97,6 +104,7 @@ CHECKS: dict[str, Callable[[], bool]] = {
         launch_time_is_the_last_start,
         reboots_leave_a_mark,
         the_terminated_stay_so,
+        other_metadata_options_stay,
         profiles_live_in_the_other_emulator,
         health_is_what_the_balancer_sees,
     )

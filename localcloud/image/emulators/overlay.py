@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue
 from moto.ec2.models import iam_instance_profile as profiles
-from moto.ec2.models.instances import Instance
+from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import instances
 from moto.elbv2 import models as balancing
 from moto.server import main
@@ -65,6 +65,22 @@ def _refusing(plain: Callable[[Instance], Any], word: str) -> Callable[[Instance
         return plain(self)
 
     return verb
+
+
+def other_metadata_options_stay() -> None:
+    """A change of one metadata option leaves the others as they are: moto would forget them."""
+    plain = InstanceBackend.modify_instance_metadata_options
+
+    def modify(self: Any, instance_id: str, **wish: Any) -> Any:
+        before = vars(self.get_instance(instance_id).metadata_options).copy()
+        wish["hop_limit"] = wish.get("hop_limit") or before["http_put_response_hop_limit"]
+        options = plain(self, instance_id, **wish)
+        for name, value in before.items():
+            if getattr(options, name) is None:
+                setattr(options, name, value)
+        return options
+
+    InstanceBackend.modify_instance_metadata_options = modify
 
 
 def profiles_live_in_the_other_emulator() -> None:
@@ -121,6 +137,7 @@ PATCHES = (
     launch_time_is_the_last_start,
     reboots_leave_a_mark,
     the_terminated_stay_so,
+    other_metadata_options_stay,
     profiles_live_in_the_other_emulator,
     health_is_what_the_balancer_sees,
 )

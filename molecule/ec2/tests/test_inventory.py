@@ -68,7 +68,6 @@ MISTAKES = {
         "The inventory has no host",
     ),
     "nothing answers there": ("aws_ec2.yml", "http://10.77.0.4", "http://10.77.0.4:1", "10.77.0.4:1"),
-    "no region": ("aws_ec2.yml", "eu-central-1", "", "region"),
     "another account": (
         "group_vars/all/aws.yml",
         f'account: "{cloud.ACCOUNT}"',
