@@ -136,6 +136,7 @@ def _target_group(vpc: str, name: str) -> str:
         TargetType="instance",
         HealthCheckPath="/",
         HealthCheckIntervalSeconds=5,
+        HealthCheckTimeoutSeconds=2,
         HealthyThresholdCount=2,
         UnhealthyThresholdCount=2,
         Matcher={"HttpCode": "200-404"},  # a proxy that serves says 404 to a name it does not know
