@@ -111,8 +111,8 @@ def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[...
     assert "canary99" in looks["process list"], "the watch itself must see"
     for place, text in looks.items():
         shown = {IN_ENVIRONMENT} if place == "docker inspect" else set()
-        seeded = [each for each in (*CANARIES, SHORT) if each not in shown]
-        hits = [each for each in seeded for form in forms(each) if form in text]
+        sought = [each for each in (*CANARIES, SHORT) if each not in shown]
+        hits = [each for each in sought for form in forms(each) if form in text]
         assert not hits, f"{place} shows {hits[:3]}"
     scenario.converge("--tags", "stacks", inventory=gone)
 
