@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import Any
 
-from shared.scenario import Scenario
+import pytest
+from shared.instances import INVENTORY
+from shared.scenario import ROOT, Scenario
 from testinfra.host import Host
+
+from localcloud import cloud
 
 SERVICE = "http://169.254.169.254/latest"
 TOKEN = f"curl -sf -m 3 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {SERVICE}/api/token"
@@ -88,6 +93,47 @@ def test_no_aws_key_on_the_host(host: Host) -> None:
     assert host.check_output(f"grep -rlsE '{pattern}' {places} || true") == ""
 
 
+S3 = """
+import boto3, botocore.config as c, botocore.exceptions as e
+for style in ('virtual', 'path'):
+    s3 = boto3.client('s3', config=c.Config(s3={'addressing_style': style}))
+    for body in (b'first', b'second'):
+        made = s3.put_object(Bucket='acme-backups', Key='web/' + style, Body=body)
+    print(s3.get_object(Bucket='acme-backups', Key='web/' + style)['Body'].read().decode())
+elsewhere, erased = {'Key': 'other/x'}, {'Key': 'web/path', 'VersionId': made['VersionId']}
+for call, more in (('put_object', elsewhere), ('delete_object', erased)):
+    try:
+        getattr(s3, call)(Bucket='acme-backups', **more)
+        print('allowed')
+    except e.ClientError as problem:
+        print(problem.response['Error']['Code'])
+"""
+
+
+def test_s3_by_both_addresses_with_versions_and_its_policy(sdk: Host) -> None:
+    """What backups will need: write below one's own prefix, never erase what was written."""
+    s3, bucket = cloud.client("s3"), "acme-backups"
+    place = {"LocationConstraint": cloud.REGION}
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    role = {"AWS": f"arn:aws:iam::{cloud.ACCOUNT}:role/acme-host"}
+    own, everything = f"arn:aws:s3:::{bucket}/web/*", f"arn:aws:s3:::{bucket}/*"
+    rules = [
+        {
+            "Effect": "Allow",
+            "Principal": role,
+            "Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject*"],
+            "Resource": own,
+        },
+        {"Effect": "Deny", "Principal": role, "Action": "s3:DeleteObjectVersion", "Resource": everything},
+    ]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": rules}))
+    said = sdk.check_output(f'AWS_DEFAULT_REGION={cloud.REGION} python3 -c "{S3}"').splitlines()
+    assert said == ["second", "second", "AccessDenied", "AccessDenied"]
+    versions = s3.list_object_versions(Bucket=bucket)["Versions"]
+    assert [each["Key"] for each in versions] == ["web/path"] * 2 + ["web/virtual"] * 2
+
+
 SDK = """
 import boto3, botocore.exceptions as e
 print(boto3.client('sts').get_caller_identity()['Arn'])
@@ -100,9 +146,23 @@ except e.ClientError as problem:
 """
 
 
-def test_sdk_works_with_nothing_configured(host: Host, identity: str) -> None:
-    """boto3 on the host: no stored credential, no endpoint, real names and a certificate for them."""
+@pytest.fixture(scope="module")
+def sdk(host: Host) -> Host:
+    """The host with boto3 of its distribution."""
     host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-boto3 >/dev/null 2>&1")
-    said = host.check_output(f'AWS_DEFAULT_REGION=eu-central-1 python3 -c "{SDK}"').splitlines()
+    return host
+
+
+def test_facts_of_the_module(scenario: Scenario, identity: str) -> None:
+    command = ["ansible", "-i", str(INVENTORY), "-b", "-m", "amazon.aws.ec2_metadata_facts", "all"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert f"ansible_ec2_instance_id: {identity}" in done.stdout, done.stdout + done.stderr
+
+
+def test_sdk_works_with_nothing_configured(sdk: Host, identity: str) -> None:
+    """boto3 on the host: no stored credential, no endpoint, real names and a certificate for them."""
+    said = sdk.check_output(f'AWS_DEFAULT_REGION=eu-central-1 python3 -c "{SDK}"').splitlines()
     assert said[0].endswith(f"assumed-role/acme-host/{identity}")
     assert said[1:] == ["kept-in-parameter-store", "AccessDeniedException"]

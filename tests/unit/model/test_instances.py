@@ -1,0 +1,75 @@
+"""Instances that could be mistaken for others are refused, each with its own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.drover.platform.plugins.plugin_utils import instances
+from shared.scenario import ROOT
+
+ACCOUNT = "123456789012"
+GOOD: dict[str, Any] = {
+    "instance_id": "i-1",
+    "owner_id": ACCOUNT,
+    "tags": {
+        "drover:client": "acme",
+        "drover:environment": "staging",
+        "drover:role": "app",
+        "drover:host": "web",
+        "drover:generation": "1",
+    },
+}
+FILES = {
+    "demo": ROOT / "inventories" / "demo" / "aws_ec2.yml",
+    "example": ROOT / "inventories" / "example" / "aws_ec2.yml",
+    "scenario": ROOT / "molecule" / "ec2" / "inventory" / "aws_ec2.yml",
+}
+
+
+def said(host: str = "web-i-1", **changes: Any) -> str:
+    return "\n".join(instances.problems(host, {**GOOD, **changes}, ACCOUNT, "acme"))
+
+
+def tagged(**changes: str) -> dict[str, str]:
+    tags = {**GOOD["tags"], **{f"drover:{key}": value for key, value in changes.items()}}
+    return {key: value for key, value in tags.items() if value}
+
+
+def test_a_whole_instance_has_no_problem() -> None:
+    assert said() == ""
+
+
+@pytest.mark.parametrize("tag", ["client", "environment", "role", "host", "generation"])
+def test_a_missing_tag(tag: str) -> None:
+    assert said(tags=tagged(**{tag: ""})).startswith(f"web-i-1 has no tag drover:{tag}:")
+
+
+@pytest.mark.parametrize("name", ["big-corp", "Big", "a b"])
+def test_a_name_that_would_share_a_group(name: str) -> None:
+    """Ansible makes big-corp and big_corp the same group."""
+    assert f"drover:role={name}" in said(tags=tagged(role=name))
+
+
+def test_another_clients() -> None:
+    assert "is other's, not acme's" in said(tags=tagged(client="other"))
+
+
+def test_another_account() -> None:
+    assert "is in account 999999999999, not in 123456789012" in said(owner_id="999999999999")
+
+
+def test_a_name_without_the_id() -> None:
+    assert "two generations would be one host" in said("web")
+
+
+def test_all_inventories_are_of_one_form() -> None:
+    """They differ in the client, and in the endpoint where there is no AWS; each names one region."""
+    found = {name: yaml.safe_load(file.read_text()) for name, file in FILES.items()}
+    for each in found.values():
+        assert len(each["regions"]) == 1
+        for key in ("endpoint_url", "access_key", "secret_key"):
+            each.pop(key, None)
+        each["filters"].pop("tag:drover:client")
+    assert found["demo"] == found["example"] == found["scenario"]
