@@ -16,6 +16,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 CACHE = CHECKOUT / ".cache" / "testhost"
 HEARTBEAT = 5  # seconds
 LABEL = "org.drover.testhost"
+MINE = f"{LABEL}.checkout={CHECKOUT}"  # label: made from this checkout
 NETWORK = "drover-test"
 SUBNET = "10.77.0.0/24"
 DYNAMIC = "10.77.0.128/25"  # containers without an address of their own

@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from testhost import images
-from testhost.docker import CACHE, LABEL, NETWORK, SUBNET, TesthostError, docker, ensure_network, inspect, say
+from testhost.docker import (
+    CACHE,
+    LABEL,
+    MINE,
+    NETWORK,
+    SUBNET,
+    TesthostError,
+    docker,
+    ensure_network,
+    inspect,
+    say,
+)
 
 KEY = CACHE / "id_ed25519"
 KNOWN_HOSTS = CACHE / "known_hosts"
@@ -49,9 +60,9 @@ def find(name: str) -> dict[str, Any]:
     return found[0]
 
 
-def every() -> list[dict[str, Any]]:
-    """All hosts, running or not."""
-    names = docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}").split()
+def every(label: str = LABEL) -> list[dict[str, Any]]:
+    """All hosts, running or not, or those with a further label."""
+    names = docker("ps", "--all", "--quiet", "--filter", f"label={label}").split()
     return [host for host in inspect("container", *names) if name_of(host)]
 
 
@@ -97,8 +108,8 @@ def create(name: str, address: str, keys: str, resolver: str) -> None:
         file.write_text(f"nameserver {resolver}\n")
         mounts.append(f"--volume={file}:/etc/resolv.conf")
     docker(
-        "create", "--name", container(name), "--hostname", name, "--label", f"{LABEL}={name}",
-        "--network", NETWORK, "--ip", address, "--env", f"AUTHORIZED_KEYS={keys}",
+        "create", "--name", container(name), "--hostname", name,
+        "--label", f"{LABEL}={name}", "--label", MINE, "--network", NETWORK, "--ip", address, "--env", f"AUTHORIZED_KEYS={keys}",
         *OPTIONS, *mounts, images.HOST,
     )  # fmt: skip
 
@@ -217,6 +228,6 @@ def show() -> None:
 
 
 def remove() -> None:
-    for host in every():
+    for host in every(MINE):
         with suppress(FileNotFoundError):
             down(name_of(host))

@@ -9,7 +9,17 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from testhost import images
-from testhost.docker import LABEL, NETWORK, TesthostError, docker, ensure_network, inspect, say, step, watched
+from testhost.docker import (
+    LABEL,
+    NETWORK,
+    TesthostError,
+    docker,
+    ensure_network,
+    inspect,
+    say,
+    step,
+    watched,
+)
 
 NAME = "drover-registry"
 ADDRESS = "10.77.0.5"
