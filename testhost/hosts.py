@@ -109,7 +109,8 @@ def create(name: str, address: str, keys: str, resolver: str) -> None:
         mounts.append(f"--volume={file}:/etc/resolv.conf")
     docker(
         "create", "--name", container(name), "--hostname", name,
-        "--label", f"{LABEL}={name}", "--label", MINE, "--network", NETWORK, "--ip", address, "--env", f"AUTHORIZED_KEYS={keys}",
+        "--label", f"{LABEL}={name}", "--label", MINE, "--network", NETWORK, "--ip", address,
+        "--env", f"AUTHORIZED_KEYS={keys}",
         *OPTIONS, *mounts, images.HOST,
     )  # fmt: skip
 
