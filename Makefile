@@ -25,7 +25,8 @@ demo: venv  ## Launch an instance in a cloud on this desk, converge it, show wha
 	@$(IN_VENV) localcloud/demo
 
 clean:  ## Remove everything that demo and test made
-	@if [ -x .venv/bin/python ]; then .venv/bin/python localcloud/localcloud down; fi
+	@if docker ps -aq --filter label=org.drover.localcloud 2>/dev/null | grep -q .; then \
+	  $(MAKE) --no-print-directory venv && .venv/bin/python localcloud/localcloud down; fi
 	@testhost/testhost clean
 	@testhost/engine stop
 	@testhost/packages remove
@@ -44,7 +45,7 @@ unit-oldest: venv  ## The same on Python 3.11 with ansible-core 2.19, where foun
 images: venv  ## Images of the test hosts, stand-ins included, in their registry
 	@$(IN_VENV) testhost/engine && testhost/testhost registry
 molecule: images  ## Converged hosts: SCENARIOS="default stacks" narrows it
-	@$(IN_VENV) localcloud/localcloud up && tests/support/molecule $(SCENARIOS)
+	@$(IN_VENV) $(if $(filter ec2,$(SCENARIOS)),localcloud/localcloud up &&) tests/support/molecule $(SCENARIOS)
 test-long: venv  ## What CI has no time for
 	@$(IN_VENV) tests/support/test-long
 mutations: images  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json

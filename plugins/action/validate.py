@@ -40,10 +40,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 def _instance(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
     """What is wrong with the instance that this host is, where the inventory found it in EC2."""
-    if not arguments.get("account") or "aws_instance_id" not in variables:
+    if "aws_instance_id" not in variables:
         return []
     found = {key: variables.get(f"aws_{key}", "") for key in ("instance_id", "owner_id")}
     tags = {str(key): str(value) for key, value in (variables.get("drover_tags") or {}).items()}
-    client = str((arguments.get("platform") or {}).get("client", ""))
+    platform = arguments.get("platform")
+    said: Mapping[str, Any] = platform if isinstance(platform, Mapping) else {}
+    wanted = {f"drover:{key}": str(said[key]) for key in ("client", "environment") if said.get(key)}
     host = str(variables["inventory_hostname"])
-    return list(instances.problems(host, {**found, "tags": tags}, str(arguments["account"]), client))
+    account = str(arguments.get("account") or "")
+    return list(instances.problems(host, {**found, "tags": tags}, account, wanted))

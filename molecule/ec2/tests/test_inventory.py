@@ -60,6 +60,7 @@ def changed(tmp_path: Path) -> Callable[[str, str, str], Path]:
     return change
 
 
+AWS = INVENTORY.parents[2] / "playbooks" / "aws.yml"
 MISTAKES = {
     "nobody has this tag": (
         "aws_ec2.yml",
@@ -91,10 +92,45 @@ def test_launching_in_another_account_is_refused(
 ) -> None:
     before = len(ec2.describe_instances()["Reservations"])
     folder = changed("group_vars/all/aws.yml", f'account: "{cloud.ACCOUNT}"', 'account: "999999999999"')
-    run = scenario.site(inventory=folder, playbook=INVENTORY.parents[2] / "playbooks" / "aws.yml")
+    run = scenario.site(inventory=folder, playbook=AWS)
     assert run.status != 0 and f"These credentials are for account {cloud.ACCOUNT}" in run.output, run.output
     assert len(ec2.describe_instances()["Reservations"]) == before
 
 
+def test_an_empty_answer_is_an_error_with_a_limit_too(
+    scenario: Scenario, changed: Callable[..., Path]
+) -> None:
+    folder = changed("aws_ec2.yml", "drover:client: acme", "drover:client: nobody")
+    run = scenario.site("--limit", "web-*", inventory=folder)
+    assert run.status != 0, run.output
+
+
+def test_a_host_that_runs_is_not_changed(scenario: Scenario, changed: Callable[..., Path], ec2: Any) -> None:
+    before = ec2.describe_instances()["Reservations"]
+    folder = changed("group_vars/all/aws.yml", "role: app", "role: app\n      type: t3.large")
+    run = scenario.site(inventory=folder, playbook=AWS)
+    assert run.status != 0 and "the inventory wants it running as t3.large" in run.output, run.output
+    assert ec2.describe_instances()["Reservations"] == before
+
+
+def test_names_are_looked_at_before_anything_is_launched(
+    scenario: Scenario, changed: Callable[..., Path], ec2: Any
+) -> None:
+    before = len(ec2.describe_instances()["Reservations"])
+    folder = changed("group_vars/all/aws.yml", "role: app", "role: big-app\n      generation: 2")
+    run = scenario.site(inventory=folder, playbook=AWS)
+    assert run.status != 0 and "big-app" in run.output, run.output
+    assert len(ec2.describe_instances()["Reservations"]) == before
+
+
+def test_what_was_launched_is_closed(ec2: Any, identity: str) -> None:
+    """Version 2 of the metadata service, one hop, an encrypted disk."""
+    instance = ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]
+    options = instance["MetadataOptions"]
+    assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 1)
+    disks = [disk["Ebs"]["VolumeId"] for disk in instance["BlockDeviceMappings"]]
+    assert [each["Encrypted"] for each in ec2.describe_volumes(VolumeIds=disks)["Volumes"]] == [True]
+
+
 def test_launching_again_changes_nothing(scenario: Scenario) -> None:
-    assert scenario.site(playbook=INVENTORY.parents[2] / "playbooks" / "aws.yml").changed == 0
+    assert scenario.site(playbook=AWS).changed == 0

@@ -82,10 +82,10 @@ def test_a_machine_without_power_is_a_stopped_instance(ec2: Any, identity: str, 
 
 def test_network_cut(identity: str, fetch: Fetch) -> None:
     cut = subprocess.Popen(
-        [str(ROOT / "localcloud" / "localcloud"), "fault", "network", identity, "--seconds=15"]
+        [str(ROOT / "localcloud" / "localcloud"), "fault", "network", identity, "--seconds=25"]
     )
-    assert eventually(lambda: health(identity) == "unhealthy", 14)
-    assert cut.wait(30) == 0
+    assert eventually(lambda: health(identity) == "unhealthy", 24)
+    assert cut.wait(40) == 0
     assert eventually(lambda: fetch() == 200, 30)
 
 

@@ -29,7 +29,8 @@ FILES = {
 
 
 def said(host: str = "web-i-1", **changes: Any) -> str:
-    return "\n".join(instances.problems(host, {**GOOD, **changes}, ACCOUNT, "acme"))
+    wanted = {"drover:client": "acme", "drover:environment": "staging"}
+    return "\n".join(instances.problems(host, {**GOOD, **changes}, ACCOUNT, wanted))
 
 
 def tagged(**changes: str) -> dict[str, str]:
@@ -53,7 +54,17 @@ def test_a_name_that_would_share_a_group(name: str) -> None:
 
 
 def test_another_clients() -> None:
-    assert "is other's, not acme's" in said(tags=tagged(client="other"))
+    assert "has drover:client=other, not acme" in said(tags=tagged(client="other"))
+
+
+def test_another_environments() -> None:
+    """Two environments of a client may share an account and a region."""
+    assert "has drover:environment=production, not staging" in said(tags=tagged(environment="production"))
+
+
+def test_an_inventory_that_names_no_account() -> None:
+    found = "\n".join(instances.problems("web-i-1", GOOD, "", {}))
+    assert found.startswith("drover_aws.account is missing")
 
 
 def test_another_account() -> None:
@@ -72,4 +83,5 @@ def test_all_inventories_are_of_one_form() -> None:
         for key in ("endpoint_url", "access_key", "secret_key"):
             each.pop(key, None)
         each["filters"].pop("tag:drover:client")
+        each["filters"].pop("tag:drover:environment")
     assert found["demo"] == found["example"] == found["scenario"]
