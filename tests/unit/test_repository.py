@@ -30,7 +30,10 @@ def test_every_collection_used_is_required():
 def test_every_scenario_runs_in_ci():
     listed = re.search(r"^SCENARIOS \?= (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert listed
-    assert set(listed[1].split()) == {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    left_out = yaml.safe_load((ROOT / "molecule" / "not-in-ci.yml").read_text())
+    assert all(left_out.values()), "each with its reason"
+    every = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    assert set(listed[1].split()) == every - set(left_out)
 
 
 @pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
