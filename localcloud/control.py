@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from localcloud import authority, cloud, networks
 from localcloud.cloud import ACCOUNT, ADDRESSES, ENDPOINT, GATEWAY, MINISTACK, MOTO, REGION, RUN, CloudError
-from testhost import images, registry
+from testhost import registry
 from testhost.docker import NETWORK, docker, ensure_network, inspect
 
 SHARED = f"--volume={RUN}:/run/localcloud"
@@ -104,9 +104,3 @@ def down() -> None:
     """Remove the control plane; the emulated account is gone with it."""
     for found in cloud.ours("container", "part"):
         docker("rm", "--force", "--volumes", found["Id"])
-
-
-def image_is_old(name: str) -> bool:
-    """Tell whether a running part was made from an image that has changed since."""
-    found = inspect("container", name)
-    return bool(found) and found[0]["Image"] != images.id_of(cloud.IMAGE)
