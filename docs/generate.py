@@ -2,7 +2,7 @@
 """Writes what repeats the schema, the roles' argument specs or the evidence; `--check` only compares.
 
 The schema is plugins/plugin_utils/schema.py. From it come the reference page, the argument specs of the roles
-`stacks` and `proxy`, and the commented sample inventory.
+`stacks`, `proxy` and `aws_host`, and the commented sample inventory.
 """
 
 # GPL-3.0-or-later
@@ -13,6 +13,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".collections"))
 
 from ansible_collections.drover.platform.plugins.plugin_utils.key import Key  # noqa: E402
-from ansible_collections.drover.platform.plugins.plugin_utils.schema import PLATFORM, STACKS  # noqa: E402
+from ansible_collections.drover.platform.plugins.plugin_utils.schema import (  # noqa: E402
+    AWS,
+    INSTANCE,
+    PLATFORM,
+    STACKS,
+)
 
 NOTE = "# Written by docs/generate.py from plugins/plugin_utils/schema.py: change that, then `make docs`.\n"
 TYPES = {"text": "str", "number": "int", "boolean": "bool", "list": "list", "map": "dict", "dict": "dict"}
@@ -52,10 +58,27 @@ def files() -> dict[str, str]:
             "The proxy, as a stack of its own",
             {"proxy_platform": ("drover_platform | default({})", PLATFORM)},
         ),
+        "roles/aws_host/meta/argument_specs.yml": role_spec(
+            "One instance of a client, launched if it is not there",
+            {
+                "aws_host_account": ("drover_aws.account", AWS.keys["account"]),
+                "aws_host_region": ("drover_aws.region", AWS.keys["region"]),
+                "aws_host_connection": ("drover_aws.connection | default({})", AWS.keys["connection"]),
+                "aws_host_foundation": ("drover_aws.foundation", AWS.keys["foundation"]),
+                "aws_host_wait": ("drover_aws.wait | default(true)", AWS.keys["wait"]),
+                "aws_host_client": ("drover_platform.client", PLATFORM.keys["client"]),
+                "aws_host_environment": (
+                    "drover_platform.environment | default('production')",
+                    PLATFORM.keys["environment"],
+                ),
+                "aws_host_host": ("", INSTANCE),
+            },
+        ),
         "docs/roles.md": tables.roles(),
         "README.md": tables.readme(),
         f"{sample}/stacks.yml": sample_file("drover_stacks", STACKS),
         f"{sample}/platform.yml": sample_file("drover_platform", PLATFORM),
+        f"{sample}/aws.yml": sample_file("drover_aws", AWS),
     }
 
 
@@ -78,6 +101,10 @@ def reference() -> str:
             "## `drover_platform`",
             "",
             *table(PLATFORM),
+            "",
+            "## `drover_aws`",
+            "",
+            *table(AWS),
             "",
         ]
     )
@@ -123,8 +150,11 @@ def type_of(key: Key) -> str:
 
 
 def role_spec(about: str, variables: dict[str, tuple[str, Key]]) -> str:
+    """The argument specs of a role: each variable with its default as an expression, required without one."""
     options = {
-        name: {**spec(key), "default": f"{{{{ {default} }}}}"} for name, (default, key) in variables.items()
+        name: spec(replace(key, required=not default))
+        | ({"default": f"{{{{ {default} }}}}"} if default else {})
+        for name, (default, key) in variables.items()
     }
     spec_of_main = {"short_description": about, "options": options}
     return "---\n" + NOTE + dump({"argument_specs": {"main": spec_of_main}})

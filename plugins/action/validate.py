@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils import boundary, instances
+from ..plugin_utils.problem import Problem
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -28,25 +29,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Fails with all problems together, or changes nothing."""
         del tmp
         result: dict[str, Any] = super().run(None, task_vars)
-        wrong = _instance(self._task.args, task_vars or {})
-        if wrong:
-            raise AnsibleActionFail("\n".join(wrong))
-        model = boundary.model(self._task.args, task_vars or {})
-        if model.problems:
-            raise AnsibleActionFail(boundary.report(model.problems))
+        variables = task_vars or {}
+        model = boundary.model(self._task.args, variables)
+        aws, wrong = boundary.aws(self._task.args)
+        instance = () if wrong else _instance(self._task.args, aws, variables)
+        problems = [*model.problems, *wrong, *instance]
+        if problems:
+            raise AnsibleActionFail(boundary.report(problems))
         names = [stack.name for stack in model.stacks] + [entry["name"] for entry in model.absent]
-        return {**result, "changed": False, "stacks": names}
+        return {**result, "changed": False, "stacks": names, "hosts": aws.get("hosts", [])}
 
 
-def _instance(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+def _instance(
+    arguments: Mapping[str, Any], aws: Mapping[str, Any], variables: Mapping[str, Any]
+) -> Iterator[Problem]:
     """What is wrong with the instance that this host is, where the inventory found it in EC2."""
     if "aws_instance_id" not in variables:
-        return []
+        return
     found = {key: variables.get(f"aws_{key}", "") for key in ("instance_id", "owner_id")}
     tags = {str(key): str(value) for key, value in (variables.get("drover_tags") or {}).items()}
     platform = arguments.get("platform")
     said: Mapping[str, Any] = platform if isinstance(platform, Mapping) else {}
     wanted = {f"drover:{key}": str(said[key]) for key in ("client", "environment") if said.get(key)}
     host = str(variables["inventory_hostname"])
-    account = str(arguments.get("account") or "")
-    return list(instances.problems(host, {**found, "tags": tags}, account, wanted))
+    yield from instances.problems(host, {**found, "tags": tags}, aws.get("account", ""), wanted)

@@ -20,10 +20,9 @@ options:
     description: The settings of the host.
     type: dict
     default: {}
-  account:
-    description: The AWS account whose instances the inventory may hold; empty where hosts are no instances.
-    type: str
-    default: ""
+  aws:
+    description: What the client has in AWS, where hosts are instances.
+    type: dict
 attributes:
   check_mode: {support: full}
   diff_mode: {support: none}
@@ -43,4 +42,9 @@ stacks:
   returned: success
   type: list
   elements: str
+hosts:
+  description: The hosts of C(aws), each with every key, defaults in their places.
+  returned: success
+  type: list
+  elements: dict
 """

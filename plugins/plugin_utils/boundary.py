@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from . import aws as clouds
 from . import model as models
 from . import origin, size
 from .forms import mistake
 from .problem import Problem, located
+from .stack import Data
 
 COLLECTION = Path(__file__).resolve().parents[2]
 _NOT_DATA = {"hostvars", "groups", "vars", "environment", "omit"}
@@ -38,6 +40,13 @@ def model(arguments: Mapping[str, Any], task_vars: Mapping[str, Any]) -> models.
     placed = located(found.problems, {**stack_places, **platform_places})
     found.problems = [_named(problem, stacks) for problem in placed]
     return found
+
+
+def aws(arguments: Mapping[str, Any]) -> tuple[Data, list[Problem]]:
+    """What the inventory says of AWS, complete, and its problems placed in the inventory's files."""
+    given, places = origin.plain(arguments.get("aws"), clouds.NAME)
+    found, problems = clouds.load(given, arguments.get("platform"))
+    return found, located(problems, places)
 
 
 def _named(problem: Problem, stacks: Any) -> Problem:

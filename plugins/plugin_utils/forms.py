@@ -95,6 +95,19 @@ FORMS: dict[str, Form] = {
         lambda value: len(value.strip()) >= 8, "a reason (a few words)", "the vendor publishes no other tag"
     ),
     "client": Form(_pattern(r"[a-z0-9_]{1,40}"), "a client's name (a-z, 0-9 and _)", "acme"),
+    "group": Form(
+        _pattern(r"[a-z0-9_]{1,40}"), "a name that makes a group of its own (a-z, 0-9 and _)", "web"
+    ),
+    "account": Form(_pattern(r"[0-9]{12}"), "an AWS account (twelve digits)", '"123456789012"'),
+    "region": Form(_pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}"), "an AWS region", "eu-central-1"),
+    "instance type": Form(_pattern(r"[a-z0-9-]+\.[a-z0-9-]+"), "an instance type", "t3.small"),
+    "subnet": Form(_pattern(r"subnet-[0-9a-f]{8,17}"), "a subnet's id", "subnet-0123456789abcdef0"),
+    "parameters": Form(
+        _pattern(r"(/[A-Za-z0-9._-]+)+"),
+        "a path of the Parameter Store, without a / at its end",
+        "/acme/production",
+    ),
+    "target group": Form(_pattern(r"[A-Za-z0-9._-]{1,100}"), "a name below target_group/", "web"),
 }
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .problem import Problem
+
 # The contract with whoever launches instances, aws_host or other tools.
 TAGS = ("drover:client", "drover:environment", "drover:role", "drover:host", "drover:generation")
 WORD = re.compile(r"[a-z0-9_]+")  # group names keep only these, so `big-corp` would be `big_corp`'s group
@@ -14,25 +16,36 @@ WORD = re.compile(r"[a-z0-9_]+")  # group names keep only these, so `big-corp` w
 
 def problems(
     host: str, instance: Mapping[str, Any], account: str, wanted: Mapping[str, str]
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Yield what is wrong.
 
     `instance`: its `instance_id`, its reservation's `owner_id`, its `tags` by key. `wanted`: tags as the
     inventory's own variables say them.
     """
+
+    def said(found: str, fix: str) -> Problem:
+        return Problem((host,), found, fix)
+
     tags: Mapping[str, str] = instance["tags"]
     missing = [tag for tag in TAGS if not tags.get(tag)]
     if missing:
-        yield f"{host} has no tag {', '.join(missing)}: tag the instance, or launch it by playbooks/aws.yml"
+        yield said(
+            f"it has no tag {', '.join(missing)}", "tag the instance, or launch it by playbooks/aws.yml"
+        )
     for tag in TAGS[:3]:
         if tags.get(tag) and not WORD.fullmatch(tags[tag]):
-            yield f"{host} has {tag}={tags[tag]}: only a-z, 0-9 and _ make a group of its own"
+            yield said(
+                f"it has {tag}={tags[tag]}", "write only a-z, 0-9 and _, which make a group of its own"
+            )
     for tag, value in wanted.items():
         if tags.get(tag, value) != value:
-            yield f"{host} has {tag}={tags[tag]}, not {value}: filter the inventory by tag:{tag}"
+            yield said(f"it has {tag}={tags[tag]}, not {value}", f"filter the inventory by tag:{tag}")
     if not account:
-        yield "drover_aws.account is missing in group_vars/all/aws.yml: it says whose instances these may be"
+        yield Problem(("drover_aws",), 'the key "account" is missing', "write whose instances these may be")
     elif instance["owner_id"] != account:
-        yield f"{host} is in account {instance['owner_id']}, not in {account}: check the credentials"
+        yield said(f"it is in account {instance['owner_id']}, not in {account}", "check the credentials")
     if instance["instance_id"] not in host:
-        yield f"{host} does not have {instance['instance_id']} in its name: two generations would be one host"
+        found = (
+            f"it does not have {instance['instance_id']} in its name, so two generations would be one host"
+        )
+        yield said(found, "take `hostnames` of inventories/example/aws_ec2.yml")

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Every key of `drover_stacks` and `drover_platform`: the one truth for types, choices, defaults and texts.
+"""Every key of `drover_stacks`, `drover_platform` and `drover_aws`: types, choices, defaults and texts.
 
 Validation, the roles' argument specs, the reference page and the commented sample come from here.
 """
@@ -207,4 +207,56 @@ PLATFORM = parts(
             ),
         )
     ),
+)
+
+INSTANCE = parts(
+    "One instance, by its name and generation.",
+    name=text("Its name across generations.", "group", required=True, example="web"),
+    role=text("What it is for: a group of the inventory.", "group", required=True, example="app"),
+    generation=number("Which instance of that name it is.", default=1, most=999_999, example=1),
+    type=text("The instance type.", "instance type", default="t3.small", example="t3.small"),
+    image=parts(
+        "The machine image: the newest of that owner and name.",
+        owner=text("The owner's account; Debian's, if left out.", "account", default="136693071363"),
+        name=text("The name, `*` for any text.", default="debian-13-amd64-*"),
+    ),
+    disk_gigabytes=number("The size of its encrypted disk.", least=8, most=16_384, default=20, example=30),
+    subnet=text("Its subnet; else the first of `private_subnets`.", "subnet"),
+    target_groups=many(
+        "Target groups that send it requests, by their names below `target_group/`.",
+        items=text("A name.", "target group"),
+        example=["web"],
+    ),
+    user_data=text("What cloud-init runs at its first boot.", secret=True),
+)
+
+AWS = parts(
+    "What the client has in AWS; left out where hosts are no instances.",
+    account=text(
+        "Whose instances these may be; credentials of another account are refused.",
+        "account",
+        required=True,
+        example="123456789012",
+    ),
+    region=text("The region.", "region", required=True, example="eu-central-1"),
+    foundation=text(
+        "A path of the Parameter Store. Below it your Terraform says `private_subnets` and `security_groups` "
+        "(lists with commas), `instance_profile`, `key_name`, and `target_group/NAME` with an ARN. "
+        "A launch needs it.",
+        "parameters",
+        example="/acme/production",
+    ),
+    connection=unquoted(
+        parts(
+            "What the AWS modules get besides; left out, AWS_PROFILE or your SSO session counts.",
+            profile=text("A profile of the controller.", secret=True),
+            endpoint_url=text("The address of an emulator.", secret=True),
+            access_key=text("A key, for an emulator.", secret=True),
+            secret_key=text("Its secret, for an emulator.", secret=True),
+        )
+    ),
+    wait=boolean(
+        "Whether a launch waits for SSH at the private address; not over a tailnet or SSM.", default=True
+    ),
+    hosts=many("What `playbooks/aws.yml` launches.", items=INSTANCE),
 )

@@ -42,7 +42,7 @@ def test_missing_tags_are_an_error(scenario: Scenario, launched: Callable[..., s
     bare = launched(role="", generation="")
     run = scenario.site()
     assert run.status != 0
-    assert f"web-{bare} has no tag drover:role, drover:generation" in run.output, run.output
+    assert f"web-{bare}: it has no tag drover:role, drover:generation" in run.output, run.output
 
 
 @pytest.fixture

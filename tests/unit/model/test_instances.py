@@ -30,7 +30,7 @@ FILES = {
 
 def said(host: str = "web-i-1", **changes: Any) -> str:
     wanted = {"drover:client": "acme", "drover:environment": "staging"}
-    return "\n".join(instances.problems(host, {**GOOD, **changes}, ACCOUNT, wanted))
+    return "\n".join(map(str, instances.problems(host, {**GOOD, **changes}, ACCOUNT, wanted)))
 
 
 def tagged(**changes: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ def test_a_whole_instance_has_no_problem() -> None:
 
 @pytest.mark.parametrize("tag", ["client", "environment", "role", "host", "generation"])
 def test_a_missing_tag(tag: str) -> None:
-    assert said(tags=tagged(**{tag: ""})).startswith(f"web-i-1 has no tag drover:{tag}:")
+    assert said(tags=tagged(**{tag: ""})).startswith(f"web-i-1: it has no tag drover:{tag};")
 
 
 @pytest.mark.parametrize("name", ["big-corp", "Big", "a b"])
@@ -63,8 +63,8 @@ def test_another_environments() -> None:
 
 
 def test_an_inventory_that_names_no_account() -> None:
-    found = "\n".join(instances.problems("web-i-1", GOOD, "", {}))
-    assert found.startswith("drover_aws.account is missing")
+    found = "\n".join(map(str, instances.problems("web-i-1", GOOD, "", {})))
+    assert found.startswith('drover_aws: the key "account" is missing')
 
 
 def test_another_account() -> None:

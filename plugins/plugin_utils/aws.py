@@ -1,0 +1,49 @@
+# GPL-3.0-or-later
+"""What the inventory says of AWS: `drover_aws`, and whether instances can be launched from it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from . import shape
+from .problem import Path, Problem
+from .schema import AWS
+from .stack import Data
+
+NAME = "drover_aws"
+
+
+def load(given: object, platform: object) -> tuple[Data, list[Problem]]:
+    """Return the data with every default in its place, and what is wrong; nothing of it where nothing is given."""
+    if given is None:
+        return {}, []
+    wrong = list(shape.problems(given, AWS, (NAME,)))
+    if wrong:
+        return {}, wrong
+    found = cast(Data, shape.filled(given, AWS))
+    return found, [*_doubles(found), *_launching(found, platform)]
+
+
+def _doubles(aws: Data) -> Iterator[Problem]:
+    seen: set[tuple[str, int]] = set()
+    for index, host in enumerate(aws["hosts"]):
+        which = (host["name"], host["generation"])
+        if which in seen:
+            name = f"{which[0]} generation {which[1]}"
+            yield Problem(
+                (NAME, "hosts", index), f"{name} is listed twice", "write another name or generation"
+            )
+        seen.add(which)
+
+
+def _launching(aws: Data, platform: object) -> Iterator[Problem]:
+    """What only a launch needs."""
+    if not aws["hosts"]:
+        return
+    if not aws["foundation"]:
+        wanted = "write the path of SSM parameters, such as /acme/production"
+        yield Problem((NAME,), 'hosts are listed and the key "foundation" is missing', wanted)
+    if not (isinstance(platform, dict) and platform.get("client")):
+        client: Path = ("drover_platform",)
+        yield Problem(client, 'the key "client" is missing', "write client: whose instances these are")
