@@ -30,7 +30,7 @@ def name_of(balancer: str) -> str:
 
 
 def ensure(balancer: Balancer) -> bool:
-    """Make the proxy match: started, its structure reloaded, its targets changed while it runs.
+    """Make the proxy match: started, its structure reloaded.
 
     Tells whether it runs as it should already; what was just started or reloaded is asked the next time.
     """
@@ -48,8 +48,6 @@ def ensure(balancer: Balancer) -> bool:
         _reload(balancer.name, proxy.structure(text))
         return False  # the new process has its targets from the file
     _asked.pop(balancer.name, None)
-    for group in balancer.used():
-        _move(balancer.name, group)
     return True
 
 
@@ -147,27 +145,50 @@ def _health(balancer: Balancer) -> dict[str, dict[str, tuple[str, str, str]]]:
 # --- all of them
 
 
-def tick(tell: Callable[[str, str], None]) -> set[str]:
-    """Make every proxy match, tell back what they see; return the VPCs that have a balancer.
+_known: list[Balancer] = []  # as the account was last read
+_ready: set[str] = set()  # the names of those whose proxy runs as it should
 
-    `tell` takes a balancer's name and what is wrong with it; the others go on.
+
+def tick(tell: Callable[[str, str], None]) -> tuple[set[str], bool]:
+    """Make every proxy match the account, and look after its targets.
+
+    Returns the VPCs that have a balancer, and whether every proxy runs as it should by now. `tell` takes a
+    balancer's name and what is wrong with it; the others go on.
     """
-    balancers = account.balancers()
-    names = {each.name for each in balancers}
+    _known[:] = account.balancers()
+    names = {each.name for each in _known}
     for found in cloud.ours("container", MARK):
         if cloud.mark_of(found, MARK) not in names:
             _remove(cloud.mark_of(found, MARK))
+    _ready.clear()
+    _ready.update(each.name for each in _known if _fits(each, tell))
+    look(tell)
+    return {each.vpc for each in _known}, _ready == names
+
+
+def _fits(balancer: Balancer, tell: Callable[[str, str], None]) -> bool:
+    try:
+        return ensure(balancer)
+    except TROUBLE as problem:
+        tell(balancer.name, str(problem))
+        return False
+
+
+def look(tell: Callable[[str, str], None]) -> None:
+    """Let targets come and go as the account was last read, and tell back what the proxies see of them."""
     before = json.loads(HEALTH.read_text()) if HEALTH.exists() else {}
-    health: dict[str, dict[str, tuple[str, str, str]]] = {}
-    for balancer in balancers:
-        known = {group.arn: before[group.arn] for group in balancer.used() if group.arn in before}
+    used = {group.arn for each in _known for group in each.used()}
+    health = {arn: told for arn, told in before.items() if arn in used}
+    for balancer in _known:
+        if balancer.name not in _ready:
+            continue
         try:
-            health |= _health(balancer) if ensure(balancer) else known
+            for group in balancer.used():
+                _move(balancer.name, group)
+            health |= _health(balancer)
         except TROUBLE as problem:
-            health |= known
             tell(balancer.name, str(problem))
     _write(HEALTH, json.dumps(health))
-    return {each.vpc for each in balancers}
 
 
 def _write(file: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import IO, Any
 
-from localcloud import account, balancers, cloud, machines, networks, plan
+from localcloud import account, balancers, changes, cloud, machines, networks, plan
 from localcloud.cloud import CACHE, TROUBLE, CloudError
 from testhost.docker import CHECKOUT, say
 
@@ -30,8 +30,13 @@ class Reconciler:
         self.pool = ThreadPoolExecutor(max_workers=8)
         self.busy: set[str] = set()
         self.said: dict[str, str] = {}
+        self.changes = changes.Changes()
 
     def tick(self) -> None:
+        """If anything happened, read all and do what is to be done; look after the balancers anyway."""
+        if not self.changes.any():
+            balancers.look(self.log)
+            return
         busy = set(self.busy)  # what is read now may show their work half done
         instances, found = account.instances(), machines.found()
         for step in plan.steps(instances, found):
@@ -39,7 +44,9 @@ class Reconciler:
                 self.busy.add(step.identity)
                 self.pool.submit(self.carry_out, step, instances.get(step.identity))
         alive = {one.vpc for one in instances.values() if one.state != "terminated"}
-        balanced = balancers.tick(self.log)
+        balanced, ready = balancers.tick(self.log)
+        if not ready:
+            self.changes.again()
         if not self.busy:
             networks.tidy(alive | balanced)
 
@@ -63,6 +70,12 @@ class Reconciler:
             self.log(step.identity, f"{step.verb}: {traceback.format_exc()}")
         finally:
             self.busy.discard(step.identity)
+            self.changes.again()
+
+    def end(self) -> None:
+        """Leave at once; a Docker command under way is ended by whoever ends the whole group."""
+        self.changes.close()
+        os._exit(0)
 
     def log(self, about: str, text: str) -> None:
         """Write a line, but not the same one again and again."""
@@ -79,12 +92,15 @@ def run() -> None:
         lock.write(str(os.getpid()))
         lock.flush()
         reconciler = Reconciler()
+        signal.signal(signal.SIGTERM, lambda *_: reconciler.end())
         while True:
             try:
                 reconciler.tick()
             except TROUBLE as problem:
+                reconciler.changes.again()
                 reconciler.log("account", str(problem))
             except Exception:  # one odd thing in the account does not end the mirror
+                reconciler.changes.again()
                 reconciler.log("account", traceback.format_exc())
             time.sleep(PAUSE)
 

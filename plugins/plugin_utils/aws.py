@@ -15,7 +15,7 @@ NAME = "drover_aws"
 
 
 def load(given: object, platform: object) -> tuple[Data, list[Problem]]:
-    """Return the data with every default in its place, and what is wrong; nothing of it where nothing is given."""
+    """Return the data with every default in its place, and what is wrong."""
     if given is None:
         return {}, []
     wrong = list(shape.problems(given, AWS, (NAME,)))

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, "/opt/localcloud")
@@ -98,6 +99,14 @@ def health_is_what_the_balancer_sees() -> bool:
     return bool(health[0]["TargetHealth"]["State"] != "healthy")  # nobody has looked
 
 
+def changes_leave_a_trace() -> bool:
+    overlay.CHANGES.unlink(missing_ok=True)
+    client("ec2").describe_instances()
+    asked = overlay.CHANGES.exists()
+    launch()
+    return not asked and overlay.CHANGES.exists()
+
+
 CHECKS: dict[str, Callable[[], bool]] = {
     check.__name__: check
     for check in (
@@ -107,6 +116,7 @@ CHECKS: dict[str, Callable[[], bool]] = {
         other_metadata_options_stay,
         profiles_live_in_the_other_emulator,
         health_is_what_the_balancer_sees,
+        changes_leave_a_trace,
     )
 }
 
@@ -134,6 +144,7 @@ def behaves(name: str) -> bool:
 
 
 def problems() -> list[str]:
+    overlay.CHANGES = Path("/tmp/changes")
     names = [patch.__name__ for patch in overlay.PATCHES]
     if set(names) != set(CHECKS):
         return [f"patches and checks differ: {sorted(set(names) ^ set(CHECKS))}"]

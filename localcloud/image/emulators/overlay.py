@@ -13,9 +13,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 from botocore.exceptions import ClientError
+from moto.core.responses import BaseResponse
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue
 from moto.ec2.models import iam_instance_profile as profiles
@@ -26,6 +28,7 @@ from moto.server import main
 
 # {target group: {"<instance>:<port>": [state, reason, description]}}
 HEALTH = Path("/run/localcloud/health.json")
+CHANGES = Path("/run/localcloud/changes")
 
 
 def launch_time_is_the_last_start() -> None:
@@ -133,6 +136,20 @@ def health_is_what_the_balancer_sees() -> None:
     balancing.FakeTargetGroup.health_for = health_for
 
 
+def changes_leave_a_trace() -> None:
+    """Write another word to a file after each call that is not only a question: who mirrors looks there."""
+    plain = BaseResponse.call_action
+
+    def call_action(self: BaseResponse) -> Any:
+        try:
+            return plain(self)
+        finally:
+            if not self._get_action().startswith(("Describe", "Get", "List")):
+                CHANGES.write_text(uuid4().hex)
+
+    BaseResponse.call_action = call_action
+
+
 PATCHES = (
     launch_time_is_the_last_start,
     reboots_leave_a_mark,
@@ -140,6 +157,7 @@ PATCHES = (
     other_metadata_options_stay,
     profiles_live_in_the_other_emulator,
     health_is_what_the_balancer_sees,
+    changes_leave_a_trace,
 )
 
 if __name__ == "__main__":
