@@ -56,7 +56,7 @@ bench: venv  ## Measure and write docs/evidence/converge.json
 docs: venv  ## Regenerate what is generated: reference, argument specs, sample, README tables
 	@$(IN_VENV) docs/generate.py
 lock: venv  ## Resolve requirements.in into requirements.lock
-	@$(IN_VENV) pip install -q uv && uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	@$(IN_VENV) uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" requirements.in -o requirements.lock
 images-lock:  ## Write the digests of the pinned images, from the registries that hold them
 	@compose/lock-images
