@@ -11,7 +11,7 @@ PYTHON ?= $(call answers,$(PYTHONS))
 # ansible-core 2.19 still runs on 3.11; both lines are tested where both Pythons are found.
 PYTHON_OLDEST := $(call answers,$(filter %3.11,$(PYTHONS)))
 # the longest first: three run at a time
-SCENARIOS ?= stacks default docker base
+SCENARIOS ?= stacks ec2 default docker base
 IN_VENV := source .venv/bin/activate &&
 
 help:  ## Show what can be made

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from localcloud import authority, cloud, networks
 from localcloud.cloud import ACCOUNT, ADDRESSES, ENDPOINT, GATEWAY, MINISTACK, MOTO, REGION, RUN, CloudError
 from testhost import registry
-from testhost.docker import NETWORK, docker, ensure_network, inspect
+from testhost.docker import NETWORK, TesthostError, docker, ensure_network, inspect
 
 SHARED = f"--volume={RUN}:/run/localcloud"
 ENVIRONMENT = {
@@ -80,16 +81,30 @@ def _ensure(name: str) -> None:
 
 
 def _wait(seconds: float = 30) -> None:
-    """Until each emulator answers through the gateway."""
+    """Until the emulators, the endpoint and the metadata service answer."""
     until = time.monotonic() + seconds
-    for name, path in ((MOTO, "/moto-api/"), (MINISTACK, "/_ministack/health"), (GATEWAY, "/")):
-        while not _answers(f"http://{ADDRESSES[name]}{path}"):
+    urls = {MOTO: "/moto-api/", MINISTACK: "/_ministack/health", GATEWAY: "/"}
+    questions: list[tuple[str, Callable[[], bool]]] = [
+        (name, partial(answers, f"http://{ADDRESSES[name]}{path}")) for name, path in urls.items()
+    ]
+    for name, question in [*questions, (GATEWAY, _metadata_answers)]:
+        while not question():
             if time.monotonic() > until:
                 raise CloudError(f"{name} does not answer: docker logs {name}")
             time.sleep(0.1)
 
 
-def _answers(url: str) -> bool:
+def _metadata_answers() -> bool:
+    """Only the gateway itself and instances reach the service; it refuses the former, which is an answer."""
+    try:
+        docker("exec", GATEWAY, "bash", "-c", "exec 3<>/dev/tcp/169.254.169.254/80")
+    except TesthostError:
+        return False
+    return True
+
+
+def answers(url: str) -> bool:
+    """Tell whether anything answers there, whatever it says."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(url, timeout=2).close()

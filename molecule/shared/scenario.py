@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -51,6 +52,7 @@ class Scenario:
         done = subprocess.run(
             command,
             cwd=ROOT,
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -318,6 +318,12 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: what is asked here is asked all day."""
 
 
+class Server(ThreadingHTTPServer):
+    """Many instances at once, each with several connections."""
+
+    request_queue_size = 128
+
+
 if __name__ == "__main__":
     Handler.cloud = Cloud()
-    ThreadingHTTPServer(ADDRESS, Handler).serve_forever()
+    Server(ADDRESS, Handler).serve_forever()

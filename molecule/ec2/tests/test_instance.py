@@ -75,7 +75,8 @@ def test_images_come_from_ecr_without_a_token_on_disk(host: Host) -> None:
     image = json.loads(host.check_output("docker inspect notes-app-1"))[0]["Config"]["Image"]
     assert image.startswith("123456789012.dkr.ecr.eu-central-1.amazonaws.com/")
     configuration = json.loads(host.check_output("cat /root/.docker/config.json"))
-    assert list(configuration) == ["credHelpers"]
+    assert configuration["credHelpers"] == {image.partition("/")[0]: "ecr-login"}
+    assert list(configuration["auths"]) == ["registry.example.com"], "root's own, from before the first run"
 
 
 def test_secrets_come_from_aws(host: Host) -> None:
