@@ -73,6 +73,7 @@ def status() -> None:
     """Show parts, instances, balancers, and calls that had no effect."""
     if not cloud.running():
         raise CloudError("the cloud is not up: localcloud up")
+    _alone()
     say(f"endpoint    {ENDPOINT}  account {cloud.ACCOUNT}  region {cloud.REGION}")
     for name in control.PARTS:
         found = inspect("container", name)

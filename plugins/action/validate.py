@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils import boundary, instances
+from ..plugin_utils import boundary, instances, origin
 from ..plugin_utils.problem import Problem
 
 
@@ -53,3 +54,6 @@ def _instance(
     wanted = {f"drover:{key}": str(said[key]) for key in ("client", "environment") if said.get(key)}
     host = str(variables["inventory_hostname"])
     yield from instances.problems(host, {**found, "tags": tags}, aws.get("account", ""), wanted)
+    source = Path(str(variables.get("inventory_file") or ""))
+    if aws and source.is_file():
+        yield from instances.asked(origin.near(str(source)), source.read_text(), aws["region"])

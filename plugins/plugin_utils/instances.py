@@ -1,11 +1,13 @@
 # GPL-3.0-or-later
-"""What the instances of a client must say of themselves, so that no host is mistaken for another. Pure."""
+"""What is asked of EC2, and what instances must say of themselves: no host is mistaken for another. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import yaml
 
 from .problem import Problem
 
@@ -49,3 +51,12 @@ def problems(
             f"it does not have {instance['instance_id']} in its name, so two generations would be one host"
         )
         yield said(found, "take `hostnames` of inventories/example/aws_ec2.yml")
+
+
+def asked(file: str, text: str, region: str) -> Iterator[Problem]:
+    """Yield what is wrong with the regions that an inventory file of the plugin asks: without any it asks all."""
+    wish = yaml.safe_load(text)
+    regions = (wish.get("regions") or []) if isinstance(wish, dict) else [region]
+    if regions != [region] and "{{" not in str(regions):
+        found = f"found {', '.join(map(str, regions)) or 'none, so that every region is asked'}"
+        yield Problem(("regions",), found, f"write [{region}], as drover_aws.region", file)

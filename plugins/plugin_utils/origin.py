@@ -32,7 +32,7 @@ def plain(value: object, name: str) -> tuple[Any, dict[Path, Place]]:
 def place(value: object) -> str:
     """` (file:line)` of the value, where known."""
     found = _tag(value)
-    return f" ({_near(found.path)}:{found.line_num})" if found is not None and found.path else ""
+    return f" ({near(found.path)}:{found.line_num})" if found is not None and found.path else ""
 
 
 def _plain(value: object, path: Path, places: dict[Path, Place]) -> object:
@@ -63,10 +63,10 @@ def _scalar(value: object) -> object:
 def _note(value: object, path: Path, places: dict[Path, Place]) -> None:
     origin = _tag(value)
     if origin is not None and origin.path:
-        places[path] = (_near(origin.path), origin.line_num)
+        places[path] = (near(origin.path), origin.line_num)
 
 
-def _near(file: str) -> str:
+def near(file: str) -> str:
     """The file as a person would name it from where they stand."""
     relative = os.path.relpath(file)
     return file if relative.startswith("..") else relative

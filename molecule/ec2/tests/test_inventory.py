@@ -69,6 +69,7 @@ MISTAKES = {
         "The inventory has no host",
     ),
     "nothing answers there": ("aws_ec2.yml", "http://10.77.0.4", "http://10.77.0.4:1", "10.77.0.4:1"),
+    "another region": ("aws_ec2.yml", "eu-central-1", "eu-west-1", "localcloud has no region eu-west-1"),
     "another account": (
         "group_vars/all/aws.yml",
         f'account: "{cloud.ACCOUNT}"',

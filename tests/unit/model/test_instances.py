@@ -85,3 +85,20 @@ def test_all_inventories_are_of_one_form() -> None:
         each["filters"].pop("tag:drover:client")
         each["filters"].pop("tag:drover:environment")
     assert found["demo"] == found["example"] == found["scenario"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("regions: []", "regions: found none, so that every region is asked; write [eu-central-1]"),
+        ("plugin: amazon.aws.aws_ec2", "regions: found none"),
+        ("regions: [eu-central-1, eu-west-1]", "regions: found eu-central-1, eu-west-1; write"),
+        ("regions: [eu-west-1]", "aws_ec2.yml  regions: found eu-west-1; write"),
+        ("regions: [eu-central-1]", ""),
+        ("regions: ['{{ region }}']", ""),
+        ("[a, list]", ""),
+    ],
+)
+def test_one_region_is_asked(text: str, found: str) -> None:
+    said = "".join(map(str, instances.asked("aws_ec2.yml", text, "eu-central-1")))
+    assert found in said and bool(found) == bool(said)
