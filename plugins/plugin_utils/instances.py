@@ -54,7 +54,7 @@ def problems(
 
 
 def asked(file: str, text: str, region: str) -> Iterator[Problem]:
-    """Yield what is wrong with the regions that an inventory file of the plugin asks: without any it asks all."""
+    """Yield what is wrong with the regions that a file of the inventory plugin asks: none means all."""
     wish = yaml.safe_load(text)
     regions = (wish.get("regions") or []) if isinstance(wish, dict) else [region]
     if regions != [region] and "{{" not in str(regions):
