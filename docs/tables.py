@@ -14,7 +14,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_TRIED = "*Not tried yet: `make mutations` writes docs/evidence/mutations.json.*"
-NOT_MEASURED = "*Not measured yet: `make bench` writes docs/evidence/converge.json.*"
 
 
 def roles() -> str:
@@ -55,7 +54,12 @@ def _text(description: str | list[str]) -> str:
 def readme() -> str:
     """The README with what is made of evidence, between its markers, brought up to date."""
     text = (ROOT / "README.md").read_text()
-    for name, made in {"mutations": mutations(), "converge": costs()}.items():
+    parts = {
+        "mutations": mutations(),
+        "converge": ratios("converge", "What a run of `site` takes"),
+        "cloud": ratios("cloud", "The cloud on the desk"),
+    }
+    for name, made in parts.items():
         start = f"<!-- generated: {name} -->\n"
         before, rest = text.split(start, 1)
         text = f"{before}{start}{made}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
@@ -82,25 +86,34 @@ def mutations() -> str:
     )
 
 
-def costs() -> str:
-    """What the committed evidence says of a converge, with its date and command."""
-    path = ROOT / "docs" / "evidence" / "converge.json"
+def ratios(name: str, about: str) -> str:
+    """What the committed evidence of a bench says, with its date and command; `about` says of what."""
+    path = ROOT / "docs" / "evidence" / f"{name}.json"
     if not path.exists():
-        return NOT_MEASURED
+        return f"*Not measured yet: `bench/{name}` writes docs/evidence/{name}.json.*"
     found = json.loads(path.read_text())
     rows = [
-        f"| {name} | {entry['value']} | ≤ {entry['target']} | {'yes' if entry['met'] else '**no**'} |"
-        for name, entry in found["ratios"].items()
+        f"| {ratio} | {entry['value']} | ≤ {entry['target']} | {'yes' if entry['met'] else '**no**'} |"
+        for ratio, entry in found["ratios"].items()
     ]
     return "\n".join(
         [
-            f"Ratios of one run on one machine, `{found['command']}` on {found['date']} "
-            f"at {found['commit']}; "
+            f"{about}: one run on one machine, `{found['command']}` on {found['date']} at {found['commit']}; "
             "images: stand-ins where no registry answered, listed with the raw seconds in "
-            "[docs/evidence/converge.json](docs/evidence/converge.json).",
+            f"[docs/evidence/{name}.json](docs/evidence/{name}.json).{_memory(found)}",
             "",
             "| Ratio | Measured | Target | Met |",
             "|---|---|---|---|",
             *rows,
         ]
     )
+
+
+def _memory(found: dict[str, Any]) -> str:
+    """What everything takes together, where the evidence says it."""
+    used: dict[str, float] = found.get("memory_megabytes", {})
+    if not used:
+        return ""
+    machine = sum(size for name, size in used.items() if name.startswith("drover-cloud-i-"))
+    rest = sum(used.values()) - machine
+    return f" Memory with one instance: {rest:.0f} MB for the cloud, {machine:.0f} MB for the converged host."
