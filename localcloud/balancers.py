@@ -94,7 +94,7 @@ def ask(balancer: str, command: str) -> str:
 _leaving: dict[tuple[str, str, str], float] = {}  # (balancer, group, server) → when its last requests are cut
 
 
-def _rows(balancer: str) -> dict[tuple[str, str], dict[str, str]]:
+def servers(balancer: str) -> dict[tuple[str, str], dict[str, str]]:
     """Return what the proxy knows of each server, by group and server."""
     lines = ask(balancer, "show stat -1 4 -1").removeprefix("# ").splitlines()
     return {(row["pxname"], row["svname"]): row for row in csv.DictReader(lines)}
@@ -102,7 +102,7 @@ def _rows(balancer: str) -> dict[tuple[str, str], dict[str, str]]:
 
 def _move(balancer: str, group: Group) -> None:
     """Add targets that are new; let those that left finish what they have for the group's time."""
-    rows = {server: row for (name, server), row in _rows(balancer).items() if name == group.name}
+    rows = {server: row for (name, server), row in servers(balancer).items() if name == group.name}
     wished = {target.server: target for target in group.targets}
     for server in wished.keys() - rows.keys():
         where = proxy.address(wished[server])
@@ -135,7 +135,7 @@ def _health(balancer: Balancer) -> dict[str, dict[str, tuple[str, str, str]]]:
     """Return AWS's words for each target, by group and by <instance>:<port>."""
     told: dict[str, dict[str, tuple[str, str, str]]] = {}
     arns = {group.name: group.arn for group in balancer.used()}
-    for (name, server), row in _rows(balancer.name).items():
+    for (name, server), row in servers(balancer.name).items():
         identity, _, port = server.rpartition("_")
         leaves = (balancer.name, name, server) in _leaving
         told.setdefault(arns.get(name, ""), {})[f"{identity}:{port}"] = proxy.state(row, leaves)

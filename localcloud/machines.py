@@ -31,7 +31,7 @@ def _found(container: dict[str, Any]) -> Found:
     return Found(
         running=bool(state["Running"]),
         started=None if never else _moment(state["StartedAt"]),
-        ended=None if never or state["Running"] else _moment(state["FinishedAt"]),
+        ended=None if never or state["Running"] else _moment(state["FinishedAt"]).replace(microsecond=0),
         code=int(state["ExitCode"]),
         told=_told(cloud.mark_of(container, MARK)) == state["StartedAt"],
     )
@@ -50,8 +50,9 @@ def _tell(identity: str) -> None:
 
 
 def _moment(text: str) -> datetime:
-    """Docker writes nanoseconds, which Python does not read."""
-    return datetime.fromisoformat(text[:19] + "+00:00")
+    """Docker writes nanoseconds without the zeros at their end; Python reads microseconds."""
+    second, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{second}.{fraction[:6]:0<6}+00:00")
 
 
 def create(wanted: Wanted) -> None:

@@ -24,7 +24,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """A machine as Docker describes it, its times cut to whole seconds; `told`: we ended it last."""
+    """A machine as Docker has it, `ended` cut to seconds as LaunchTime is; `told`: we ended it last."""
 
     running: bool
     started: datetime | None = None
@@ -57,7 +57,7 @@ def _reboot(reason: str) -> datetime:
     """Read the mark that the overlay leaves."""
     if not reason.startswith("Reboot ("):
         return datetime.min.replace(tzinfo=UTC)
-    return datetime.fromisoformat(reason.removeprefix("Reboot (").removesuffix(")")).replace(microsecond=0)
+    return datetime.fromisoformat(reason.removeprefix("Reboot (").removesuffix(")"))
 
 
 def steps(instances: Mapping[str, Wanted], machines: Mapping[str, Found]) -> Iterator[Step]:

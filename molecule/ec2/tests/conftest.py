@@ -42,23 +42,33 @@ def ec2() -> Any:
 
 
 @pytest.fixture(scope="module")
-def fetch() -> Callable[..., int]:
-    """fetch(host name, path) → the status over HTTPS through the load balancer, its certificate checked."""
+def answer() -> Callable[..., str]:
+    """answer(host name, path) → what the load balancer says over HTTPS, its certificate checked."""
     address = account.address_of("acme")
     trust = ssl.create_default_context(cafile=str(authority.AUTHORITY))
 
-    def fetched(name: str = "notes.acme.example", path: str = "/") -> int:
+    def asked(name: str = "notes.acme.example", path: str = "/") -> str:
+        request = f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
         try:
             with (
                 socket.create_connection((address, 443), timeout=10) as plain,
                 trust.wrap_socket(plain, server_hostname=name) as connection,
             ):
-                connection.sendall(
-                    f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
-                )
-                return int(connection.recv(1000).split()[1])
-        except (OSError, IndexError):
-            return 0
+                connection.sendall(request.encode())
+                return connection.recv(4000).decode(errors="replace")
+        except OSError:
+            return ""
+
+    return asked
+
+
+@pytest.fixture(scope="module")
+def fetch(answer: Callable[..., str]) -> Callable[..., int]:
+    """fetch(host name, path) → the status, 0 without an answer."""
+
+    def fetched(*what: str) -> int:
+        words = answer(*what).split(maxsplit=2)
+        return int(words[1]) if len(words) > 1 else 0
 
     return fetched
 

@@ -15,7 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared.scenario import ROOT, eventually
 from testinfra.host import Host
 
-from localcloud import account, cloud, machines, reconcile
+from localcloud import account, balancers, cloud, machines, reconcile
+from localcloud.proxy import Group
 
 Fetch = Callable[..., int]
 
@@ -32,13 +33,22 @@ def state(ec2: Any, identity: str) -> str:
 
 
 def health(identity: str) -> str:
-    (balancer,) = (each for each in account.balancers() if each.name == "acme")
-    (group,) = balancer.used()
+    (group,) = group_of("acme")
     answer = cloud.client("elbv2").describe_target_health(TargetGroupArn=group.arn)
     return {
         each["Target"]["Id"]: str(each["TargetHealth"]["State"])
         for each in answer["TargetHealthDescriptions"]
     }[identity]
+
+
+def group_of(name: str) -> list[Group]:
+    """Return the groups that a balancer sends requests to."""
+    return next(each for each in account.balancers() if each.name == name).used()
+
+
+def servers(balancer: str, group: str) -> set[str]:
+    """Return the servers of a group that the balancer's proxy has."""
+    return {server for name, server in balancers.servers(balancer) if name == group}
 
 
 def test_answers_through_the_balancer(fetch: Fetch, identity: str) -> None:
@@ -94,6 +104,29 @@ def test_target_that_fails_its_check(host: Host, identity: str, fetch: Fetch) ->
     assert eventually(lambda: health(identity) == "unhealthy", 30)
     host.check_output("docker start proxy-traefik-1")
     assert eventually(lambda: fetch() == 200 and health(identity) == "healthy", 30)
+
+
+def test_a_target_leaves_and_comes_back(identity: str, fetch: Fetch) -> None:
+    elb, (group,) = cloud.client("elbv2"), group_of("acme")
+    elb.deregister_targets(TargetGroupArn=group.arn, Targets=[{"Id": identity}])
+    assert eventually(lambda: fetch() == 503, 15)
+    assert eventually(lambda: not servers("acme", group.name), group.drain_seconds + 5)
+    elb.register_targets(TargetGroupArn=group.arn, Targets=[{"Id": identity}])
+    assert eventually(lambda: fetch() == 200, 30)
+
+
+def test_stickiness_is_a_cookie(answer: Callable[..., str]) -> None:
+    elb, (group,) = cloud.client("elbv2"), group_of("acme")
+
+    def sticky(value: str) -> None:
+        wish = [{"Key": "stickiness.enabled", "Value": value}]
+        elb.modify_target_group_attributes(TargetGroupArn=group.arn, Attributes=wish)
+
+    assert "AWSALB=" not in answer()
+    sticky("true")
+    assert eventually(lambda: "AWSALB=" in answer(), 15)
+    sticky("false")
+    assert eventually(lambda: answer().startswith("HTTP/1.1 200") and "AWSALB=" not in answer(), 15)
 
 
 def test_service_faults() -> None:

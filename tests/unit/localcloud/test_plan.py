@@ -95,11 +95,11 @@ def test_a_stop_and_start_between_two_looks_is_seen_by_the_launch_time():
     [
         ("", 10),
         ("User initiated (2026-01-01 00:00:30 UTC)", 10),
-        ("Reboot (2026-01-01T00:00:30.900000+00:00)", 30),
+        ("Reboot (2026-01-01T00:00:30.900000+00:00)", 30.9),
         ("Reboot (2026-01-01T00:00:03.900000+00:00)", 10),
     ],
 )
-def test_a_reboot_is_seen_by_its_mark(reason: str, since: int):
+def test_a_reboot_is_seen_by_its_mark(reason: str, since: float):
     assert wanted({**DESCRIBED, "StateTransitionReason": reason}).since == at(since)
 
 
