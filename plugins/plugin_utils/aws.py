@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import cast
 
 from . import shape
-from .problem import Path, Problem
+from .problem import Problem
 from .schema import AWS
 from .stack import Data
 
 NAME = "drover_aws"
 
 
-def load(given: object, platform: object) -> tuple[Data, list[Problem]]:
+def load(given: object) -> tuple[Data, list[Problem]]:
     """Return the data with every default in its place, and what is wrong."""
     if given is None:
         return {}, []
@@ -22,7 +22,7 @@ def load(given: object, platform: object) -> tuple[Data, list[Problem]]:
     if wrong:
         return {}, wrong
     found = cast(Data, shape.filled(given, AWS))
-    return found, [*_doubles(found), *_launching(found, platform)]
+    return found, [*_doubles(found), *_launching(found)]
 
 
 def _doubles(aws: Data) -> Iterator[Problem]:
@@ -37,13 +37,8 @@ def _doubles(aws: Data) -> Iterator[Problem]:
         seen.add(which)
 
 
-def _launching(aws: Data, platform: object) -> Iterator[Problem]:
+def _launching(aws: Data) -> Iterator[Problem]:
     """What only a launch needs."""
-    if not aws["hosts"]:
-        return
-    if not aws["foundation"]:
+    if aws["hosts"] and not aws["foundation"]:
         wanted = "write the path of SSM parameters, such as /acme/production"
         yield Problem((NAME,), 'hosts are listed and the key "foundation" is missing', wanted)
-    if not (isinstance(platform, dict) and platform.get("client")):
-        client: Path = ("drover_platform",)
-        yield Problem(client, 'the key "client" is missing', "write client: whose instances these are")

@@ -45,7 +45,7 @@ def model(arguments: Mapping[str, Any], task_vars: Mapping[str, Any]) -> models.
 def aws(arguments: Mapping[str, Any]) -> tuple[Data, list[Problem]]:
     """What the inventory says of AWS, complete, and its problems placed in the inventory's files."""
     given, places = origin.plain(arguments.get("aws"), clouds.NAME)
-    found, problems = clouds.load(given, arguments.get("platform"))
+    found, problems = clouds.load(given)
     return found, located(problems, places)
 
 

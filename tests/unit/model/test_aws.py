@@ -14,10 +14,9 @@ GOOD: dict[str, Any] = {
     "foundation": "/acme/production",
     "hosts": [HOST],
 }
-CLIENT = {"client": "acme"}
 
 
-def said(changes: dict[str, Any], platform: object = CLIENT) -> str:
+def said(changes: dict[str, Any]) -> str:
     _, problems = aws.load(
         {key: value for key, value in {**GOOD, **changes}.items() if value != ""}, platform
     )
@@ -25,7 +24,7 @@ def said(changes: dict[str, Any], platform: object = CLIENT) -> str:
 
 
 def test_what_is_right_comes_back_complete() -> None:
-    found, problems = aws.load(GOOD, CLIENT)
+    found, problems = aws.load(GOOD)
     assert not problems
     host = found["hosts"][0]
     assert (host["generation"], host["type"], host["subnet"], host["target_groups"]) == (
@@ -38,11 +37,11 @@ def test_what_is_right_comes_back_complete() -> None:
 
 
 def test_no_instances_at_all() -> None:
-    assert aws.load(None, {}) == ({}, [])
+    assert aws.load(None) == ({}, [])
 
 
 def test_hosts_that_others_launch_need_no_foundation() -> None:
-    assert said({"foundation": "", "hosts": []}, {}) == ""
+    assert said({"foundation": "", "hosts": []}) == ""
 
 
 @pytest.mark.parametrize(
@@ -73,10 +72,6 @@ def test_hosts_that_others_launch_need_no_foundation() -> None:
 )
 def test_each_mistake_has_its_words(changes: dict[str, Any], wanted: str) -> None:
     assert wanted in said(changes)
-
-
-def test_whose_instances_is_needed_to_launch() -> None:
-    assert 'drover_platform: the key "client" is missing' in said({}, {})
 
 
 def test_a_key_at_the_wrong_place_is_not_quoted() -> None:
