@@ -17,9 +17,7 @@ GOOD: dict[str, Any] = {
 
 
 def said(changes: dict[str, Any]) -> str:
-    _, problems = aws.load(
-        {key: value for key, value in {**GOOD, **changes}.items() if value != ""}, platform
-    )
+    _, problems = aws.load({key: value for key, value in {**GOOD, **changes}.items() if value != ""})
     return "\n".join(map(str, problems))
 
 
