@@ -25,7 +25,7 @@ demo: venv  ## Launch an instance in a cloud on this desk, converge it, show wha
 	@$(IN_VENV) localcloud/demo
 
 clean:  ## Remove everything that demo and test made
-	@if docker ps -aq --filter label=org.drover.localcloud 2>/dev/null | grep -q .; then \
+	@if [ -d .cache/localcloud ] || docker ps -aq --filter label=org.drover.localcloud=$(CURDIR) 2>/dev/null | grep -q .; then \
 	  $(MAKE) --no-print-directory venv && .venv/bin/python localcloud/localcloud down; fi
 	@testhost/testhost clean
 	@testhost/engine stop

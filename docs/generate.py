@@ -86,7 +86,7 @@ def files() -> dict[str, str]:
 
 
 def reference() -> str:
-    """Two tables, one row a key."""
+    """A table for each variable, one row a key."""
     return "\n".join(
         [
             "# Every key of the data model",

@@ -47,7 +47,7 @@ def client(service: str, endpoint: str = ENDPOINT) -> Any:
         region_name=REGION,
         aws_access_key_id=ACCOUNT,
         aws_secret_access_key="localcloud",
-        config=Config(connect_timeout=2, read_timeout=20, retries={"max_attempts": 1}),
+        config=Config(connect_timeout=2, read_timeout=20, retries={"max_attempts": 1}, proxies={}),
     )
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from localcloud import authority, cloud, networks
 from localcloud.cloud import ACCOUNT, ADDRESSES, ENDPOINT, GATEWAY, MINISTACK, MOTO, REGION, RUN, CloudError
-from testhost import registry
+from testhost import images, registry
 from testhost.docker import NETWORK, TesthostError, docker, ensure_network, inspect
 
 SHARED = f"--volume={RUN}:/run/localcloud"
@@ -37,12 +37,17 @@ MINISTACK_ENVIRONMENT = {
     "MINISTACK_REGION": REGION,
     "PYTHONPATH": "/opt/ministack",
 }
+CLOSED = ("all.arp_ignore", "all.rp_filter")  # a hardened machine's own settings would keep instances out
 PARTS: dict[str, tuple[dict[str, str], Sequence[str], Sequence[str]]] = {
     MINISTACK: (MINISTACK_ENVIRONMENT, [], ["python3", "-m", "ministack"]),
     MOTO: (MOTO_ENVIRONMENT, [], ["python3", "/opt/localcloud/overlay.py", "-H", "0.0.0.0", "-p", "80"]),
     GATEWAY: (
         {},
-        ["--cap-add=NET_ADMIN", "--restart=unless-stopped"],
+        [
+            "--cap-add=NET_ADMIN",
+            "--restart=unless-stopped",
+            *(f"--sysctl=net.ipv4.conf.{each}=0" for each in CLOSED),
+        ],
         ["/opt/localcloud/start"],
     ),
 }
@@ -57,7 +62,7 @@ def prepare() -> None:
 
 
 def up() -> None:
-    """Start what is missing; what runs from the present image stays as it is, its state with it."""
+    """Start what is missing, and the gateway anew if its image changed; the account stays as it is."""
     ensure_network()
     prepare()
     for name in PARTS:
@@ -69,7 +74,10 @@ def up() -> None:
 def _ensure(name: str) -> None:
     found = inspect("container", name)
     if found and found[0]["State"]["Running"]:
-        return
+        if found[0]["Image"] == images.id_of(cloud.IMAGE):
+            return
+        if name != GATEWAY:
+            raise CloudError(f"{name} runs from an older image: localcloud down, then up")
     if found:
         docker("rm", "--force", "--volumes", name)
     own, options, command = PARTS[name]
@@ -95,12 +103,13 @@ def _wait(seconds: float = 30) -> None:
 
 
 def _metadata_answers() -> bool:
-    """Only the gateway itself and instances reach the service; it refuses the former, which is an answer."""
+    """Only the gateway itself and instances reach the service; it refuses the former a token."""
+    script = "import http.client as h; c = h.HTTPConnection('169.254.169.254', timeout=2)"
+    script += "; c.request('PUT', '/latest/api/token'); print(c.getresponse().status)"
     try:
-        docker("exec", GATEWAY, "bash", "-c", "exec 3<>/dev/tcp/169.254.169.254/80")
+        return docker("exec", GATEWAY, "python3", "-c", script) == "403"
     except TesthostError:
         return False
-    return True
 
 
 def answers(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from localcloud import account, cloud, control, machines, networks, proxy, reconcile
-from localcloud.cloud import CACHE, ENDPOINT, LABEL, MOTO, RUN, CloudError, client
+from localcloud.cloud import CACHE, ENDPOINT, LABEL, MINISTACK, MOTO, RUN, CloudError, client
 from testhost import hosts, registry
 from testhost.docker import CHECKOUT, NETWORK, docker, inspect, say, step
 
@@ -45,12 +45,13 @@ def _holders(address: str) -> list[str]:
 
 
 def _not_orphaned() -> None:
-    """The account lives in moto's memory: hosts whose account is gone belong to nothing."""
-    found = inspect("container", MOTO)
+    """The account lives in the emulators' memory: hosts whose account is gone belong to nothing."""
     left = cloud.ours("container", machines.MARK)
-    if left and not (found and found[0]["State"]["Running"]):
-        said = f"moto was killed and the account with it; {len(left)} hosts of it are left"
-        raise CloudError(f"{said}: localcloud down, then up")
+    for name in (MOTO, MINISTACK) if left else ():
+        found = inspect("container", name)
+        if not (found and found[0]["State"]["Running"]):
+            said = f"{name} was killed and the account with it; {len(left)} hosts of it are left"
+            raise CloudError(f"{said}: localcloud down, then up")
 
 
 def down() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 
-from localcloud import account, machines
+from localcloud import account, machines, reconcile
 from localcloud.cloud import GATEWAY, CloudError
 from localcloud.plan import Wanted
 from testhost.docker import say
 
 TOKEN = ["curl", "--silent", "--show-error", "--max-time", "5", "--output", "/dev/null"]
-TOKEN += ["--write-out", "status %{http_code}", "--request", "PUT"]
+TOKEN += ["--write-out", "status %{http_code}, connected after %{time_connect} s", "--request", "PUT"]
 TOKEN += ["--header", "X-aws-ec2-metadata-token-ttl-seconds: 60", "http://169.254.169.254/latest/api/token"]
 LOOKS = {
     "metadata": TOKEN,
@@ -32,8 +32,11 @@ def log(wished: str = "") -> None:
     for one in silent:
         for name, command in LOOKS.items():
             _show(f"{one.identity} {name}", ["docker", "exec", machines.name_of(one.identity), *command])
+        _show(f"{one.identity} boot", ["docker", "logs", "--tail=30", machines.name_of(one.identity)])
     if silent:
         _show("gateway", ["docker", "logs", "--tail=60", GATEWAY])
+    if silent or not chosen:
+        _show("reconciler", ["tail", "--lines=20", str(reconcile.LOG)])
 
 
 def _answers(instance: Wanted) -> bool:

@@ -61,7 +61,7 @@ def create(wanted: Wanted) -> None:
     block = moto("ec2").describe_vpcs(VpcIds=[wanted.vpc])["Vpcs"][0]["CidrBlock"]
     hosts.PACKAGES.mkdir(parents=True, exist_ok=True)
     names = CACHE / f"resolv.{wanted.vpc}"
-    names.write_text(f"nameserver {networks.resolver(block)}\n")
+    names.write_text(f"nameserver {networks.guests(block)[0]}\n")
     mounts = [
         f"--volume={hosts.PACKAGES}:/var/cache/testhost/packages",
         f"--volume={names}:/etc/resolv.conf:ro",
@@ -70,9 +70,16 @@ def create(wanted: Wanted) -> None:
     docker(
         "create", "--name", name_of(wanted.identity), "--hostname", wanted.hostname,
         *cloud.labels(instance=wanted.identity), "--network", network, "--ip", wanted.address,
-        "--env", f"ON_LINK={ADDRESSES[GATEWAY]} {registry.ADDRESS}", *hosts.OPTIONS, *mounts, MACHINE_IMAGE,
+        "--env", f"ROUTES={_routes(block)}", *hosts.OPTIONS, *mounts, MACHINE_IMAGE,
     )  # fmt: skip
     start(wanted)
+
+
+def _routes(block: str) -> str:
+    """Return what the machine reaches by the gateway's and the registry's own addresses in its VPC."""
+    gateway, store = networks.guests(block)
+    ours = ["169.254.169.254", "169.254.169.253", ADDRESSES[GATEWAY]]
+    return " ".join([*(f"{address}={gateway}" for address in ours), f"{registry.ADDRESS}={store}"])
 
 
 def start(wanted: Wanted) -> None:

@@ -21,12 +21,13 @@ _one_at_a_time = threading.Lock()  # two instances of a new VPC would both make 
 
 
 def name_of(vpc: str) -> str:
-    return f"drover-cloud-{vpc}"
+    """Return a name behind the test hosts' network: an engine takes the first by name as the way out."""
+    return f"drover-vpc-{vpc.removeprefix('vpc-')}"
 
 
-def resolver(block: str) -> str:
-    """Return the address of the VPC's DNS: its base plus two, as AWS has it."""
-    return str(ipaddress.ip_network(block)[2])
+def guests(block: str) -> list[str]:
+    """Return the guests' addresses in a VPC, the gateway's first, where AWS has its DNS."""
+    return [str(ipaddress.ip_network(block)[number]) for number, _ in enumerate(GUESTS, start=2)]
 
 
 def ensure(vpc: str) -> str:
@@ -44,9 +45,9 @@ def _ensure(vpc: str, block: str) -> str:
             docker("network", "create", "--subnet", block, "--gateway", first, *cloud.labels(vpc=vpc), name)
         except TesthostError as problem:
             raise CloudError(f"{vpc}: no network {block} on this machine: {problem}") from None
-    for number, member in enumerate(GUESTS, start=2):
+    for member, address in zip(GUESTS, guests(block), strict=True):
         if member not in members(name):
-            docker("network", "connect", "--ip", str(ipaddress.ip_network(block)[number]), name, member)
+            docker("network", "connect", "--ip", address, name, member)
     return name
 
 

@@ -1,4 +1,4 @@
-"""Makes machines and balancers as the emulated account says, twice a second, until it is ended."""
+"""Makes machines and balancers as the emulated account says, until it is ended."""
 
 from __future__ import annotations
 

@@ -45,15 +45,20 @@ def _instance(
     arguments: Mapping[str, Any], aws: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """What is wrong with the instance that this host is, where the inventory found it in EC2."""
+    host = str(variables["inventory_hostname"])
     if "aws_instance_id" not in variables:
+        if aws and "instance_id" in variables:  # the inventory plugin names it so without a prefix
+            yield Problem((host,), "its variables do not begin with aws_", "write hostvars_prefix: aws_")
         return
     found = {key: variables.get(f"aws_{key}", "") for key in ("instance_id", "owner_id")}
     tags = {str(key): str(value) for key, value in (variables.get("drover_tags") or {}).items()}
     platform = arguments.get("platform")
     said: Mapping[str, Any] = platform if isinstance(platform, Mapping) else {}
     wanted = {f"drover:{key}": str(said[key]) for key in ("client", "environment") if said.get(key)}
-    host = str(variables["inventory_hostname"])
-    yield from instances.problems(host, {**found, "tags": tags}, aws.get("account", ""), wanted)
+    hops = (variables.get("aws_metadata_options") or {}).get("http_put_response_hop_limit", 1)
+    yield from instances.problems(
+        host, {**found, "tags": tags, "hops": int(hops)}, aws.get("account", ""), wanted
+    )
     source = Path(str(variables.get("inventory_file") or ""))
     if aws and source.is_file():
         yield from instances.asked(origin.near(str(source)), source.read_text(), aws["region"])

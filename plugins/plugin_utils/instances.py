@@ -21,7 +21,8 @@ def problems(
 ) -> Iterator[Problem]:
     """Yield what is wrong.
 
-    `instance`: its `instance_id`, its reservation's `owner_id`, its `tags` by key. `wanted`: tags as the
+    `instance`: its `instance_id`, its reservation's `owner_id`, its `tags` by key, and
+    the `hops` over which its metadata service answers, where that is known. `wanted`: tags as the
     inventory's own variables say them.
     """
 
@@ -46,6 +47,9 @@ def problems(
         yield Problem(("drover_aws",), 'the key "account" is missing', "write whose instances these may be")
     elif instance["owner_id"] != account:
         yield said(f"it is in account {instance['owner_id']}, not in {account}", "check the credentials")
+    if instance.get("hops", 1) > 1:
+        found = f"its metadata service answers over {instance['hops']} hops, so containers reach its keys"
+        yield said(found, "set its HttpPutResponseHopLimit to 1")
     if instance["instance_id"] not in host:
         found = (
             f"it does not have {instance['instance_id']} in its name, so two generations would be one host"
@@ -53,10 +57,18 @@ def problems(
         yield said(found, "take `hostnames` of inventories/example/aws_ec2.yml")
 
 
+class _Loose(yaml.SafeLoader):
+    """Reads any tag, such as !vault, as nothing."""
+
+
+_Loose.add_multi_constructor("!", lambda *_: None)
+
+
 def asked(file: str, text: str, region: str) -> Iterator[Problem]:
     """Yield what is wrong with the regions that a file of the inventory plugin asks: none means all."""
-    wish = yaml.safe_load(text)
+    wish = yaml.load(text, _Loose)  # noqa: S506 - a safe loader
     regions = (wish.get("regions") or []) if isinstance(wish, dict) else [region]
+    regions = [regions] if isinstance(regions, str) else regions
     if regions != [region] and "{{" not in str(regions):
         found = f"found {', '.join(map(str, regions)) or 'none, so that every region is asked'}"
         yield Problem(("regions",), found, f"write [{region}], as drover_aws.region", file)

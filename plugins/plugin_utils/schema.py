@@ -248,11 +248,11 @@ AWS = parts(
     ),
     connection=unquoted(
         parts(
-            "What the AWS modules get besides; left out, AWS_PROFILE or your SSO session counts.",
-            profile=text("A profile of the controller.", secret=True),
-            endpoint_url=text("The address of an emulator.", secret=True),
-            access_key=text("A key, for an emulator.", secret=True),
-            secret_key=text("Its secret, for an emulator.", secret=True),
+            "An emulator, if it is none of AWS's own: there AWS_PROFILE or your SSO session counts, for "
+            "modules, lookups and the inventory alike.",
+            endpoint_url=text("Its address.", secret=True),
+            access_key=text("A key.", secret=True),
+            secret_key=text("Its secret.", secret=True),
         )
     ),
     wait=boolean(

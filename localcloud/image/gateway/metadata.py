@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import socket
+import socketserver
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 ADDRESS = ("169.254.169.254", 80)
 VERSIONS = (
@@ -43,6 +46,8 @@ def client(service: str) -> Any:
         region_name=os.environ["REGION"],
         aws_access_key_id=os.environ["ACCOUNT"],
         aws_secret_access_key="localcloud",
+        # Whoever asks us waits a few seconds: an answer that we cannot get by then is an error, and said.
+        config=Config(connect_timeout=1, read_timeout=5, retries={"max_attempts": 1}, proxies={}),
     )
 
 
@@ -61,6 +66,7 @@ class Cloud:
         self.ec2, self.iam, self.sts = client("ec2"), client("iam"), client("sts")
         self._instances: dict[str, tuple[float, dict[str, Any] | None]] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}
+        self._ranges: dict[str, tuple[str, str]] = {}
 
     def instance(self, address: str) -> dict[str, Any] | None:
         """Return the running instance with this private address, as EC2 describes it."""
@@ -91,9 +97,12 @@ class Cloud:
 
     def ranges(self, instance: Mapping[str, Any]) -> tuple[str, str]:
         """Return the address ranges of the instance's VPC and of its subnet."""
-        vpc = self.ec2.describe_vpcs(VpcIds=[instance["VpcId"]])["Vpcs"][0]
-        subnet = self.ec2.describe_subnets(SubnetIds=[instance["SubnetId"]])["Subnets"][0]
-        return str(vpc["CidrBlock"]), str(subnet["CidrBlock"])
+        subnet = instance["SubnetId"]
+        if subnet not in self._ranges:
+            vpc = self.ec2.describe_vpcs(VpcIds=[instance["VpcId"]])["Vpcs"][0]
+            found = self.ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]
+            self._ranges[subnet] = (str(vpc["CidrBlock"]), str(found["CidrBlock"]))
+        return self._ranges[subnet]
 
     def roles(self, profile: str) -> list[str]:
         """Return the names of the roles in an instance profile, one or none; none if it was deleted since."""
@@ -133,6 +142,11 @@ class Cloud:
             "Expiration": moment(until.timestamp()),
         }
         return Credentials(json.dumps(document, indent=2), until.timestamp())
+
+
+def say(text: str) -> None:
+    """Write to the container's log."""
+    print(f"metadata: {text}", flush=True)
 
 
 def moment(seconds: float) -> str:
@@ -251,11 +265,22 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 20
     cloud: ClassVar[Cloud]
     tokens: ClassVar[dict[str, tuple[str, float]]] = {}
+    seen: ClassVar[set[str]] = set()  # addresses that have asked
 
     def setup(self) -> None:
         """Limit how far answers travel, before any is sent."""
         super().setup()
-        self.instance = self.cloud.instance(self.client_address[0])
+        self.instance, self.ready = None, True
+        try:
+            self.instance = self.cloud.instance(self.client_address[0])
+        except (BotoCoreError, ClientError) as problem:
+            self.ready = False
+            say(f"{self.client_address[0]} has no answer: {problem}")
+        if self.client_address[0] not in self.seen:
+            self.seen.add(self.client_address[0])
+            say(
+                f"{self.client_address[0]} asks for the first time: {(self.instance or {}).get('InstanceId')}"
+            )
         options = (self.instance or {}).get("MetadataOptions", {})
         self.enabled = options.get("HttpEndpoint", "enabled") == "enabled"
         self.connection.setsockopt(
@@ -264,7 +289,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         """Give out a token, but to nobody who was asked by somebody else."""
-        if self.path != "/latest/api/token":
+        if not self.ready:
+            self.answer(503)
+        elif self.path != "/latest/api/token":
             self.answer(404)
         elif self.instance is None or not self.enabled or "X-Forwarded-For" in self.headers:
             self.answer(403)
@@ -288,7 +315,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer who has a token of the very instance that asks."""
         owner, until = self.tokens.get(self.headers["X-aws-ec2-metadata-token"] or "", ("", 0.0))
-        if self.instance is None or not self.enabled:
+        if not self.ready:
+            self.answer(503)
+        elif self.instance is None or not self.enabled:
             self.answer(403)
         elif owner != self.instance["InstanceId"] or until < time.time():
             self.answer(401)
@@ -302,8 +331,13 @@ class Handler(BaseHTTPRequestHandler):
         elif version not in VERSIONS:
             self.answer(404)
         else:
-            found = read(tree(instance, self.cloud), path)
-            self.answer(404) if found in (None, b"") else self.answer(200, found or "")
+            try:
+                found = read(tree(instance, self.cloud), path)
+            except (BotoCoreError, ClientError) as problem:
+                say(f"{self.client_address[0]} has no {path}: {problem}")
+                self.answer(503)
+            else:
+                self.answer(404) if found in (None, b"") else self.answer(200, found or "")
 
     def answer(self, status: int, body: Leaf = "", headers: Mapping[str, str] | None = None) -> None:
         content = body.encode() if isinstance(body, str) else body
@@ -322,6 +356,11 @@ class Server(ThreadingHTTPServer):
     """Many instances at once, each with several connections."""
 
     request_queue_size = 128
+
+    def server_bind(self) -> None:
+        """Bind, and ask no DNS for the address's name."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = ADDRESS
 
 
 if __name__ == "__main__":
