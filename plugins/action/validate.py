@@ -51,7 +51,7 @@ def _instance(
             yield Problem((host,), "its variables do not begin with aws_", "write hostvars_prefix: aws_")
         return
     found = {key: variables.get(f"aws_{key}", "") for key in ("instance_id", "owner_id")}
-    tags = {str(key): str(value) for key, value in (variables.get("drover_tags") or {}).items()}
+    tags = {str(key): str(value) for key, value in _tags(variables).items()}
     platform = arguments.get("platform")
     said: Mapping[str, Any] = platform if isinstance(platform, Mapping) else {}
     wanted = {f"drover:{key}": str(said[key]) for key in ("client", "environment") if said.get(key)}
@@ -62,3 +62,8 @@ def _instance(
     source = Path(str(variables.get("inventory_file") or ""))
     if aws and source.is_file():
         yield from instances.asked(origin.near(str(source)), source.read_text(), aws["region"])
+
+
+def _tags(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The instance's tags: amazon.aws before 11.2 knows only the second name."""
+    return variables.get("aws_ec2_tags") or variables.get("aws_tags") or {}

@@ -124,6 +124,14 @@ def test_names_are_looked_at_before_anything_is_launched(
     assert len(ec2.describe_instances()["Reservations"]) == before
 
 
+def test_a_dry_run_launches_nothing(scenario: Scenario, changed: Callable[..., Path], ec2: Any) -> None:
+    before = len(ec2.describe_instances()["Reservations"])
+    folder = changed("group_vars/all/aws.yml", "role: app", "role: app\n      generation: 2")
+    run = scenario.site("--check", inventory=folder, playbook=AWS)
+    assert run.changed == 1, "it would launch one"
+    assert len(ec2.describe_instances()["Reservations"]) == before
+
+
 def test_what_was_launched_is_closed(ec2: Any, identity: str) -> None:
     """Version 2 of the metadata service, one hop, an encrypted disk."""
     instance = ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]
