@@ -68,7 +68,7 @@ def ensure() -> None:
         .sign(key, hashes.SHA256())
     )
     _write(KEY, _private(key))
-    AUTHORITY.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    _write(AUTHORITY, made.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def issue(names: Sequence[str], target: Path) -> None:
@@ -100,12 +100,12 @@ def _fits(pem: bytes, names: Sequence[str], authority: x509.Certificate) -> bool
     return _names(found) == list(names) and ends > timedelta(days=30)
 
 
-def _write(target: Path, secret: bytes) -> None:
-    """Write all of it or nothing, for our eyes only."""
+def _write(target: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write all of it or nothing; a key is for our eyes only."""
     draft = target.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_bytes(secret)
+    draft.touch(mode=mode)
+    draft.write_bytes(content)
     draft.rename(target)
 
 

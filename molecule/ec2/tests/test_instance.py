@@ -88,10 +88,11 @@ def test_secrets_come_from_aws(host: Host) -> None:
 def test_no_aws_key_on_the_host(host: Host) -> None:
     """S6: neither ours nor the role's, which only pass through memory."""
     pattern = "A(KIA|SIA)[A-Z0-9]{16}"
+    ours = "k4nary-of-the-controlle[r]"  # else sudo's log of this very command would be found
     role = json.loads(ask(host, "meta-data/iam/security-credentials/acme-host"))
     assert re.fullmatch(pattern, role["AccessKeyId"]), "the role's key must be of the form that is looked for"
     places = "/etc /root /home /srv /opt /var/lib/drover /var/lib/cloud /var/log /tmp /run"
-    assert host.check_output(f"grep -rlsE '{pattern}' {places} || true") == ""
+    assert host.check_output(f"grep -rlsE '{pattern}|{ours}' {places} || true") == ""
 
 
 S3 = """

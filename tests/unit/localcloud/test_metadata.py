@@ -193,7 +193,7 @@ def test_credentials_are_kept_until_shortly_before_they_end():
     assert cloud.credentials("host", "i-2") != cloud.credentials("host", "i-2")
 
 
-def test_an_instance_is_asked_for_once_a_second():
+def test_an_instance_is_asked_for_once_a_second(monkeypatch: pytest.MonkeyPatch):
     calls = []
 
     def describe(**asked: Any) -> Any:
@@ -207,6 +207,10 @@ def test_an_instance_is_asked_for_once_a_second():
         == {"InstanceId": "i-1", "ReservationId": "r-1"}
     )
     assert calls == [["10.0.0.9"]]
+    now = time.monotonic()
+    monkeypatch.setattr(metadata.time, "monotonic", lambda: now + 1.1)
+    cloud.instance("10.0.0.9")
+    assert len(calls) == 2
 
 
 # --- who gets it: a real server
@@ -277,6 +281,33 @@ def test_a_token_is_the_instances_own(client: Client):
     token = client.token()
     client.cloud.found = {**INSTANCE, "InstanceId": "i-2"}
     assert client.get("/latest/meta-data/instance-id", token)[0] == 401
+
+
+def test_an_account_that_does_not_answer_is_an_error_and_said(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A connection that ends without a word leaves cloud-init waiting for minutes."""
+    token = client.token()
+
+    def instance(address: str) -> Any:
+        raise ClientError(
+            {"Error": {"Code": "InternalError", "Message": "moto is busy"}}, "DescribeInstances"
+        )
+
+    monkeypatch.setattr(client.cloud, "instance", instance)
+    assert client.ask("PUT", "/latest/api/token", **{TTL: "60"})[0] == 503
+    assert client.get("/latest/meta-data/instance-id", token)[0] == 503
+    assert "127.0.0.1 has no answer" in capsys.readouterr().out
+
+
+def test_a_part_that_cannot_be_asked_is_an_error(client: Client, monkeypatch: pytest.MonkeyPatch):
+    token = client.token()
+
+    def roles(profile: str) -> list[str]:
+        raise ClientError({"Error": {"Code": "InternalError", "Message": "busy"}}, "GetInstanceProfile")
+
+    monkeypatch.setattr(client.cloud, "roles", roles)
+    assert client.get("/latest/meta-data/iam/info", token)[0] == 503
 
 
 def test_a_token_ends(client: Client, monkeypatch: pytest.MonkeyPatch):
