@@ -46,24 +46,16 @@ def _instance(
 ) -> Iterator[Problem]:
     """What is wrong with the instance that this host is, where the inventory found it in EC2."""
     host = str(variables["inventory_hostname"])
-    if "aws_instance_id" not in variables:
+    found = instances.of(variables)
+    if found is None:
         if aws and "instance_id" in variables:  # the inventory plugin names it so without a prefix
-            yield Problem((host,), "its variables do not begin with aws_", "write hostvars_prefix: aws_")
+            fix = f"write hostvars_prefix: {instances.PREFIX}"
+            yield Problem((host,), f"its variables do not begin with {instances.PREFIX}", fix)
         return
-    found = {key: variables.get(f"aws_{key}", "") for key in ("instance_id", "owner_id")}
-    tags = {str(key): str(value) for key, value in _tags(variables).items()}
     platform = arguments.get("platform")
     said: Mapping[str, Any] = platform if isinstance(platform, Mapping) else {}
     wanted = {f"drover:{key}": str(said[key]) for key in ("client", "environment") if said.get(key)}
-    hops = (variables.get("aws_metadata_options") or {}).get("http_put_response_hop_limit", 1)
-    yield from instances.problems(
-        host, {**found, "tags": tags, "hops": int(hops)}, aws.get("account", ""), wanted
-    )
+    yield from instances.problems(host, found, aws.get("account", ""), wanted)
     source = Path(str(variables.get("inventory_file") or ""))
     if aws and source.is_file():
         yield from instances.asked(origin.near(str(source)), source.read_text(), aws["region"])
-
-
-def _tags(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The instance's tags: amazon.aws before 11.2 knows only the second name."""
-    return variables.get("aws_ec2_tags") or variables.get("aws_tags") or {}

@@ -94,7 +94,6 @@ FORMS: dict[str, Form] = {
     "reason": Form(
         lambda value: len(value.strip()) >= 8, "a reason (a few words)", "the vendor publishes no other tag"
     ),
-    "client": Form(_pattern(r"[a-z0-9_]{1,40}"), "a client's name (a-z, 0-9 and _)", "acme"),
     "group": Form(
         _pattern(r"[a-z0-9_]{1,40}"), "a name that makes a group of its own (a-z, 0-9 and _)", "web"
     ),

@@ -3,17 +3,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
+from .forms import mistake
 from .problem import Problem
 
 # The contract with whoever launches instances, aws_host or other tools.
 TAGS = ("drover:client", "drover:environment", "drover:role", "drover:host", "drover:generation")
-WORD = re.compile(r"[a-z0-9_]+")  # group names keep only these, so `big-corp` would be `big_corp`'s group
+PREFIX = "aws_"  # hostvars_prefix of the inventory files
+
+
+def of(variables: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the instance that a host's variables describe, as `problems` takes it; None for no instance.
+
+    amazon.aws before 11.2 knows the tags only by their second name.
+    """
+    if f"{PREFIX}instance_id" not in variables:
+        return None
+    found = {key: str(variables.get(f"{PREFIX}{key}", "")) for key in ("instance_id", "owner_id")}
+    tags = variables.get(f"{PREFIX}ec2_tags") or variables.get(f"{PREFIX}tags") or {}
+    options = variables.get(f"{PREFIX}metadata_options") or {}
+    return {
+        **found,
+        "tags": {str(key): str(value) for key, value in tags.items()},
+        "hops": int(options.get("http_put_response_hop_limit", 1)),
+    }
 
 
 def problems(
@@ -21,9 +38,8 @@ def problems(
 ) -> Iterator[Problem]:
     """Yield what is wrong.
 
-    `instance`: its `instance_id`, its reservation's `owner_id`, its `tags` by key, and
-    the `hops` over which its metadata service answers, where that is known. `wanted`: tags as the
-    inventory's own variables say them.
+    `instance`: its `instance_id`, its reservation's `owner_id`, its `tags` by key, and the `hops` over which
+    its metadata service answers. `wanted`: tags as the inventory's own variables say them.
     """
 
     def said(found: str, fix: str) -> Problem:
@@ -36,10 +52,11 @@ def problems(
             f"it has no tag {', '.join(missing)}", "tag the instance, or launch it by playbooks/aws.yml"
         )
     for tag in TAGS[:3]:
-        if tags.get(tag) and not WORD.fullmatch(tags[tag]):
-            yield said(
-                f"it has {tag}={tags[tag]}", "write only a-z, 0-9 and _, which make a group of its own"
-            )
+        wrong = (
+            mistake("group", tags[tag]) if tags.get(tag) else None
+        )  # big-corp would be in big_corp's group
+        if wrong:
+            yield said(f"it has {tag}={tags[tag]}, which {wrong[0]}", wrong[1])
     for tag, value in wanted.items():
         if tags.get(tag, value) != value:
             yield said(f"it has {tag}={tags[tag]}, not {value}", f"filter the inventory by tag:{tag}")
@@ -47,7 +64,7 @@ def problems(
         yield Problem(("drover_aws",), 'the key "account" is missing', "write whose instances these may be")
     elif instance["owner_id"] != account:
         yield said(f"it is in account {instance['owner_id']}, not in {account}", "check the credentials")
-    if instance.get("hops", 1) > 1:
+    if instance["hops"] > 1:
         found = f"its metadata service answers over {instance['hops']} hops, so containers reach its keys"
         yield said(found, "set its HttpPutResponseHopLimit to 1")
     if instance["instance_id"] not in host:

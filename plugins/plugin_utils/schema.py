@@ -176,7 +176,7 @@ STACKS = many("What runs on the host, stack by stack.", items=STACK)
 
 PLATFORM = parts(
     "Settings of the whole host.",
-    client=text("Whose host it is; alerts name it.", "client", example="acme"),
+    client=text("Whose host it is; alerts name it.", "group", example="acme"),
     environment=choice("What it is for.", "production", "staging"),
     proxy=parts(
         "The proxy that leads host names to services.",

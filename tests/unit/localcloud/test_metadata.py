@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.image.gateway import metadata
+from localcloud.image.gateway import instance, metadata
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
@@ -43,7 +43,7 @@ INSTANCE: dict[str, Any] = {
 }
 
 
-class Cloud(metadata.Cloud):
+class Cloud(instance.Cloud):
     """What the emulators would say, from memory."""
 
     def __init__(self, **more: Any) -> None:
@@ -80,7 +80,7 @@ def _account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def read(path: str, **more: Any) -> Any:
     cloud = Cloud(**more)
-    return metadata.read(metadata.tree(cloud.found or {}, cloud), path)
+    return instance.read(instance.tree(cloud.found or {}, cloud), path)
 
 
 @pytest.mark.parametrize(
@@ -130,17 +130,17 @@ def test_tags_are_shown_only_if_the_instance_says_so():
 def test_an_instance_without_profile_or_key_has_no_such_folders():
     cloud = Cloud()
     bare = {key: value for key, value in INSTANCE.items() if key not in ("IamInstanceProfile", "KeyName")}
-    top = metadata.tree(bare, cloud)
-    assert metadata.read(top, "meta-data/iam") is None
-    assert metadata.read(top, "meta-data/public-keys") is None
+    top = instance.tree(bare, cloud)
+    assert instance.read(top, "meta-data/iam") is None
+    assert instance.read(top, "meta-data/public-keys") is None
 
 
 def test_credentials_are_made_only_when_they_are_read():
     cloud = Cloud()
-    top = metadata.tree(INSTANCE, cloud)
-    metadata.read(top, "meta-data/iam/security-credentials")
+    top = instance.tree(INSTANCE, cloud)
+    instance.read(top, "meta-data/iam/security-credentials")
     assert cloud.asked == []
-    found = metadata.read(top, "meta-data/iam/security-credentials/host")
+    found = instance.read(top, "meta-data/iam/security-credentials/host")
     assert json.loads(found or "{}") == {"AccessKeyId": "host of i-1"}
     assert cloud.asked == ["host"]
 
@@ -159,8 +159,8 @@ def missing(**_: Any) -> Any:
     raise ClientError({"Error": {"Code": "NoSuchEntity"}}, "GetInstanceProfile")
 
 
-def cloud_of(**services: Service) -> metadata.Cloud:
-    cloud = metadata.Cloud.__new__(metadata.Cloud)
+def cloud_of(**services: Service) -> instance.Cloud:
+    cloud = instance.Cloud.__new__(instance.Cloud)
     cloud._instances, cloud._credentials = {}, {}
     cloud.__dict__ |= services
     return cloud

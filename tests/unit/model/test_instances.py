@@ -13,6 +13,7 @@ ACCOUNT = "123456789012"
 GOOD: dict[str, Any] = {
     "instance_id": "i-1",
     "owner_id": ACCOUNT,
+    "hops": 1,
     "tags": {
         "drover:client": "acme",
         "drover:environment": "staging",
@@ -102,3 +103,19 @@ def test_all_inventories_are_of_one_form() -> None:
 def test_one_region_is_asked(text: str, found: str) -> None:
     said = "".join(map(str, instances.asked("aws_ec2.yml", text, "eu-central-1")))
     assert found in said and bool(found) == bool(said)
+
+
+def test_more_than_one_hop() -> None:
+    assert "answers over 2 hops" in said(hops=2)
+
+
+@pytest.mark.parametrize("tags", ["aws_ec2_tags", "aws_tags"])
+def test_it_is_read_from_the_plugins_variables(tags: str) -> None:
+    variables = {
+        "aws_instance_id": "i-1",
+        "aws_owner_id": int(ACCOUNT),
+        tags: {**GOOD["tags"], "drover:generation": 1},
+        "aws_metadata_options": {"http_put_response_hop_limit": 1},
+    }
+    assert instances.of(variables) == GOOD
+    assert instances.of({"instance_id": "i-1"}) is None

@@ -21,7 +21,7 @@ LOOKS = {
 }
 
 
-def log(wished: str = "") -> None:
+def show(wished: str = "") -> None:
     """Say of each machine that is on, or of one, whether SSH answers; where it does not, what can be seen."""
     found = machines.found()
     on = [one for one in account.instances().values() if (host := found.get(one.identity)) and host.running]
