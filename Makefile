@@ -27,7 +27,7 @@ demo: venv  ## Launch an instance in a cloud on this desk, converge it, show wha
 clean:  ## Remove everything that demo and test made
 	@if [ -d .cache/localcloud ] || docker ps -aq --filter label=org.drover.localcloud=$(CURDIR) 2>/dev/null | grep -q .; then \
 	  $(MAKE) --no-print-directory venv && .venv/bin/python localcloud/localcloud down; fi
-	@testhost/testhost clean
+	@if [ -d .cache/testhost ] || docker info >/dev/null 2>&1; then testhost/testhost clean; fi
 	@testhost/engine stop
 	@testhost/packages remove
 	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible inventories/*/.secrets molecule/*/inventory/.secrets
