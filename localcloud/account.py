@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from localcloud import plan
 from localcloud.cloud import moto
-from localcloud.proxy import Balancer, Group, Listener, Target
+from localcloud.elb import Balancer, Group, Listener, Target
 
 
 def instances() -> dict[str, plan.Wanted]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from localcloud import account, cloud, control, machines, networks, proxy, reconcile
+from localcloud import account, cloud, control, elb, machines, networks, reconcile
 from localcloud.cloud import CACHE, ENDPOINT, LABEL, MINISTACK, MOTO, RUN, CloudError, client
 from testhost import hosts, registry
 from testhost.docker import CHECKOUT, NETWORK, docker, inspect, say, step
@@ -87,7 +87,7 @@ def status() -> None:
         say(f"instance    {instance.identity:24} {instance.state:12} {instance.address:15} machine: {text}")
     for balancer in account.balancers():
         say(f"balancer    {balancer.name:24} {account.address_of(balancer.name):15} {balancer.dns}")
-        if proxy.weighs(balancer):
+        if elb.weighs(balancer):
             say("  rule      weights are not carried out: the heaviest group has every request")
         for group in balancer.used():
             health = client("elbv2").describe_target_health(TargetGroupArn=group.arn)[

@@ -5,82 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from localcloud.elb import Balancer, Group, Listener, Target, group_of
 
 FOLDER = "/run/localcloud/balancers"
 # What HAProxy says of a check that failed → AWS's reason.
 TIMEOUTS = ("L4TOUT", "L6TOUT", "L7TOUT")
 QUERY = r'%[query,regsub("^(.)","?\1")]'  # the request's query with its question mark, if it has one
-
-
-@dataclass(frozen=True)
-class Target:
-    """A registered target: an instance or an address, where it is, and its port."""
-
-    identity: str
-    address: str
-    port: int
-
-    @property
-    def server(self) -> str:
-        return f"{self.identity}_{self.port}"
-
-
-@dataclass(frozen=True)
-class Group:
-    """A target group: DescribeTargetGroups' answer as `check`, attributes and targets."""
-
-    arn: str
-    name: str
-    check: Mapping[str, Any]
-    sticky: bool
-    sticky_seconds: int
-    drain_seconds: int
-    targets: tuple[Target, ...]
-
-
-@dataclass(frozen=True)
-class Listener:
-    """A listener with its rules in order, the default last."""
-
-    port: int
-    secure: bool
-    certificates: tuple[tuple[str, ...], ...]  # names, one tuple for each certificate
-    rules: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Balancer:
-    """A load balancer and the groups of the account by ARN."""
-
-    name: str
-    dns: str
-    vpc: str
-    subnet: str
-    idle: int  # seconds
-    listeners: tuple[Listener, ...]
-    groups: Mapping[str, Group] = field(default_factory=dict)
-
-    def used(self) -> list[Group]:
-        """Return the groups that a rule of this balancer forwards to, each once."""
-        rules = [rule for listener in self.listeners for rule in listener.rules]
-        arns = [group_of(action) for rule in rules for action in rule["Actions"]]
-        return [self.groups[arn] for arn in dict.fromkeys(arns) if arn in self.groups]
-
-
-def group_of(action: Mapping[str, Any]) -> str:
-    """Return the group that a forward goes to; of several with weights, the heaviest."""
-    several: list[Mapping[str, Any]] = action.get("ForwardConfig", {}).get("TargetGroups", [])
-    heaviest = max(several, key=lambda each: int(each.get("Weight", 1)), default={})
-    return str(action.get("TargetGroupArn") or heaviest.get("TargetGroupArn", ""))
-
-
-def weighs(balancer: Balancer) -> bool:
-    """Tell whether a rule spreads over several groups, which is not carried out."""
-    rules = [rule for listener in balancer.listeners for rule in listener.rules]
-    actions = [action for rule in rules for action in rule["Actions"]]
-    return any(len(action.get("ForwardConfig", {}).get("TargetGroups", [])) > 1 for action in actions)
 
 
 def certificate_file(names: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from localcloud import proxy
-from localcloud.proxy import Balancer, Group, Listener, Target
+from localcloud import elb, proxy
+from localcloud.elb import Balancer, Group, Listener, Target
 
 CHECK = {
     "Protocol": "HTTP",
@@ -178,8 +178,8 @@ def test_of_several_groups_with_weights_the_heaviest_is_used():
     weights = [{"TargetGroupArn": "arn:web", "Weight": 1}, {"TargetGroupArn": "arn:api", "Weight": 9}]
     found = balancer(rule({"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}))
     assert [group.name for group in found.used()] == ["api"]
-    assert proxy.weighs(found)
-    assert not proxy.weighs(balancer())
+    assert elb.weighs(found)
+    assert not elb.weighs(balancer())
 
 
 def test_a_group_that_two_rules_use_is_there_once():
