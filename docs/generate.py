@@ -42,39 +42,32 @@ WORDS = {
 }
 
 
+# Roles whose variables the schema describes: what each is about, and its variables below the role's own name.
+ROLES: dict[str, tuple[str, dict[str, Key]]] = {
+    "stacks": (
+        "Stacks on the host, as the inventory describes them",
+        {"stacks": STACKS, "platform": PLATFORM},
+    ),
+    "proxy": ("The proxy, as a stack of its own", {"platform": PLATFORM}),
+    "aws_host": (
+        "One instance of a client, launched if it is not there",
+        {
+            **{name: AWS.keys[name] for name in ("account", "region", "connection", "foundation", "wait")},
+            **{name: PLATFORM.keys[name] for name in ("client", "environment")},
+            "host": INSTANCE,
+        },
+    ),
+}
+
+
 def files() -> dict[str, str]:
     """Every generated file by its path in the repository."""
     sample = "inventories/example/group_vars/all"
+    specs = {f"roles/{role}/meta/argument_specs.yml": role_spec(role) for role in ROLES}
     return {
         "docs/reference.md": reference(),
-        "roles/stacks/meta/argument_specs.yml": role_spec(
-            "Stacks on the host, as the inventory describes them",
-            {
-                "stacks_stacks": ("drover_stacks | default([])", STACKS),
-                "stacks_platform": ("drover_platform | default({})", PLATFORM),
-            },
-        ),
-        "roles/proxy/meta/argument_specs.yml": role_spec(
-            "The proxy, as a stack of its own",
-            {"proxy_platform": ("drover_platform | default({})", PLATFORM)},
-        ),
-        "roles/aws_host/meta/argument_specs.yml": role_spec(
-            "One instance of a client, launched if it is not there",
-            {
-                "aws_host_account": ("drover_aws.account", AWS.keys["account"]),
-                "aws_host_region": ("drover_aws.region", AWS.keys["region"]),
-                "aws_host_connection": ("drover_aws.connection | default({})", AWS.keys["connection"]),
-                "aws_host_foundation": ("drover_aws.foundation", AWS.keys["foundation"]),
-                "aws_host_wait": ("drover_aws.wait | default(true)", AWS.keys["wait"]),
-                "aws_host_client": ("drover_platform.client", PLATFORM.keys["client"]),
-                "aws_host_environment": (
-                    "drover_platform.environment | default('production')",
-                    PLATFORM.keys["environment"],
-                ),
-                "aws_host_host": ("", INSTANCE),
-            },
-        ),
-        "docs/roles.md": tables.roles(),
+        **specs,
+        "docs/roles.md": tables.roles(specs),
         "README.md": tables.readme(),
         f"{sample}/stacks.yml": sample_file("drover_stacks", STACKS),
         f"{sample}/platform.yml": sample_file("drover_platform", PLATFORM),
@@ -149,13 +142,14 @@ def type_of(key: Key) -> str:
 # --- argument specs
 
 
-def role_spec(about: str, variables: dict[str, tuple[str, Key]]) -> str:
-    """The argument specs of a role: each variable with its default as an expression, required without one."""
-    options = {
-        name: spec(replace(key, required=not default))
-        | ({"default": f"{{{{ {default} }}}}"} if default else {})
-        for name, (default, key) in variables.items()
-    }
+def role_spec(role: str) -> str:
+    """The argument specs of a role: each variable with the role's own default, required without one."""
+    about, keys = ROLES[role]
+    defaults = yaml.safe_load((ROOT / "roles" / role / "defaults" / "main.yml").read_text())
+    options = {}
+    for name, key in keys.items():
+        default = {"default": defaults[f"{role}_{name}"]} if f"{role}_{name}" in defaults else {}
+        options[f"{role}_{name}"] = spec(replace(key, required=not default)) | default
     spec_of_main = {"short_description": about, "options": options}
     return "---\n" + NOTE + dump({"argument_specs": {"main": spec_of_main}})
 

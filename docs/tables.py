@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NOT_TRIED = "*Not tried yet: `make mutations` writes docs/evidence/mutations.json.*"
 
 
-def roles() -> str:
-    """The page of every role's variables."""
+def roles(generated: Mapping[str, str]) -> str:
+    """The page of every role's variables; `generated` are argument specs that may not be written yet."""
     specs = {path.parts[-3]: path for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))}
     lines = [
         "# Variables of the roles",
@@ -25,7 +25,8 @@ def roles() -> str:
         "Written by `docs/generate.py` from each role's `meta/argument_specs.yml`.",
     ]
     for role, path in specs.items():
-        main = yaml.safe_load(path.read_text())["argument_specs"]["main"]
+        text = generated.get(str(path.relative_to(ROOT))) or path.read_text()
+        main = yaml.safe_load(text)["argument_specs"]["main"]
         lines += [
             "",
             f"## {role}",
