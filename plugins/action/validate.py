@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils import boundary, instances, origin
+from ..plugin_utils import model as models
 from ..plugin_utils.problem import Problem
 
 
@@ -33,16 +34,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         model = boundary.model(self._task.args, variables)
         aws, wrong = boundary.aws(self._task.args)
-        instance = () if wrong else _instance(self._task.args, aws, variables)
+        whole = all(problem.path[:1] != (models.PLATFORM_NAME,) for problem in model.problems)
+        instance = () if wrong else _instance(model.platform if whole else {}, aws, variables)
         problems = [*model.problems, *wrong, *instance]
         if problems:
             raise AnsibleActionFail(boundary.report(problems))
         names = [stack.name for stack in model.stacks] + [entry["name"] for entry in model.absent]
-        return {**result, "changed": False, "stacks": names, "hosts": aws.get("hosts", [])}
+        hosts = [{**host, "user_data": None} for host in aws.get("hosts", [])]  # -v shows a result
+        return {**result, "changed": False, "stacks": names, "hosts": hosts}
 
 
 def _instance(
-    arguments: Mapping[str, Any], aws: Mapping[str, Any], variables: Mapping[str, Any]
+    platform: Mapping[str, Any], aws: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """What is wrong with the instance that this host is, where the inventory found it in EC2."""
     host = str(variables["inventory_hostname"])
@@ -52,10 +55,10 @@ def _instance(
             fix = f"write hostvars_prefix: {instances.PREFIX}"
             yield Problem((host,), f"its variables do not begin with {instances.PREFIX}", fix)
         return
-    platform = arguments.get("platform")
-    said: Mapping[str, Any] = platform if isinstance(platform, Mapping) else {}
-    wanted = {f"drover:{key}": str(said[key]) for key in ("client", "environment") if said.get(key)}
+    wanted = {f"drover:{key}": str(platform[key]) for key in ("client", "environment") if platform.get(key)}
     yield from instances.problems(host, found, aws.get("account", ""), wanted)
     source = Path(str(variables.get("inventory_file") or ""))
     if aws and source.is_file():
-        yield from instances.asked(origin.near(str(source)), source.read_text(), aws["region"])
+        yield from instances.asked(
+            origin.near(str(source)), source.read_text(errors="replace"), aws["region"]
+        )

@@ -43,7 +43,7 @@ stacks:
   type: list
   elements: str
 hosts:
-  description: The hosts of C(aws), each with every key, defaults in their places.
+  description: The hosts of C(aws), each with every key, defaults in their places, but for what is secret.
   returned: success
   type: list
   elements: dict

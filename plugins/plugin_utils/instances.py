@@ -51,10 +51,8 @@ def problems(
         yield said(
             f"it has no tag {', '.join(missing)}", "tag the instance, or launch it by playbooks/aws.yml"
         )
-    for tag in TAGS[:3]:
-        wrong = (
-            mistake("group", tags[tag]) if tags.get(tag) else None
-        )  # big-corp would be in big_corp's group
+    for tag in TAGS[:3]:  # each makes a group, and big-corp would be in big_corp's
+        wrong = mistake("group", tags[tag]) if tags.get(tag) else None
         if wrong:
             yield said(f"it has {tag}={tags[tag]}, which {wrong[0]}", wrong[1])
     for tag, value in wanted.items():
@@ -83,8 +81,13 @@ _Loose.add_multi_constructor("!", lambda *_: None)
 
 def asked(file: str, text: str, region: str) -> Iterator[Problem]:
     """Yield what is wrong with the regions that a file of the inventory plugin asks: none means all."""
-    wish = yaml.load(text, _Loose)  # noqa: S506 - a safe loader
-    regions = (wish.get("regions") or []) if isinstance(wish, dict) else [region]
+    try:
+        wish = yaml.load(text, _Loose)  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        return  # an inventory of another kind
+    if not isinstance(wish, dict) or not str(wish.get("plugin")).endswith("aws_ec2"):
+        return
+    regions = wish.get("regions") or []
     regions = [regions] if isinstance(regions, str) else regions
     if regions != [region] and "{{" not in str(regions):
         found = f"found {', '.join(map(str, regions)) or 'none, so that every region is asked'}"

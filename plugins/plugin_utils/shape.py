@@ -124,7 +124,10 @@ def _unknown(name: object, key: Key, path: Path) -> Problem:
 
 
 def _hint(key: Key) -> str:
-    return str(key.example) if key.example is not None else _CALLED.get(key.kind, "a value")
+    if key.example is None:
+        return _CALLED.get(key.kind, "a value")
+    number = key.kind == "text" and str(key.example).isdigit()  # without quotes YAML would read one
+    return f'"{key.example}"' if number else str(key.example)
 
 
 def _name(name: object, within: Key) -> str:

@@ -70,6 +70,13 @@ MISTAKES = {
     ),
     "nothing answers there": ("aws_ec2.yml", "http://10.77.0.4", "http://10.77.0.4:1", "10.77.0.4:1"),
     "another region": ("aws_ec2.yml", "eu-central-1", "eu-west-1", "localcloud has no region eu-west-1"),
+    "the first region": ("aws_ec2.yml", "eu-central-1", "us-east-1", "localcloud has no region us-east-1"),
+    "an environment that nobody wrote": (
+        "group_vars/all/platform.yml",
+        "environment: staging",
+        "alerts: {}",
+        "has drover:environment=staging, not production",
+    ),
     "another account": (
         "group_vars/all/aws.yml",
         f'account: "{cloud.ACCOUNT}"',

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.drover.platform.plugins.plugin_utils import aws
 from ansible_collections.drover.platform.plugins.plugin_utils import model as models
 from ansible_collections.drover.platform.plugins.plugin_utils.schema import ALLOW
 
@@ -45,6 +46,7 @@ def test_it_has_no_problem(variables: Variables) -> None:
         sorted(variables) == ["drover_aws", "drover_platform", "drover_stacks"] and variables["drover_stacks"]
     )
     assert said(variables) == ""
+    assert aws.load(variables["drover_aws"])[1] == []
 
 
 def test_a_mistake_in_it_is_found(variables: Variables) -> None:

@@ -92,17 +92,24 @@ def test_all_inventories_are_of_one_form() -> None:
     ("text", "found"),
     [
         ("regions: []", "regions: found none, so that every region is asked; write [eu-central-1]"),
-        ("plugin: amazon.aws.aws_ec2", "regions: found none"),
+        ("", "regions: found none"),
         ("regions: [eu-central-1, eu-west-1]", "regions: found eu-central-1, eu-west-1; write"),
         ("regions: [eu-west-1]", "aws_ec2.yml  regions: found eu-west-1; write"),
         ("regions: [eu-central-1]", ""),
         ("regions: ['{{ region }}']", ""),
-        ("[a, list]", ""),
     ],
 )
 def test_one_region_is_asked(text: str, found: str) -> None:
+    text = f"plugin: amazon.aws.aws_ec2\n{text}"
     said = "".join(map(str, instances.asked("aws_ec2.yml", text, "eu-central-1")))
     assert found in said and bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    "text", ["[a, list]", "all: {hosts: {web: {}}}", "[web]\na.example\nb.example x=1\n"]
+)
+def test_an_inventory_of_another_kind_asks_no_region(text: str) -> None:
+    assert list(instances.asked("hosts", text, "eu-central-1")) == []
 
 
 def test_more_than_one_hop() -> None:
