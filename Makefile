@@ -47,7 +47,7 @@ images: venv  ## Images of the test hosts, stand-ins included, in their registry
 molecule: images  ## Converged hosts: SCENARIOS="default stacks" narrows it
 	@$(IN_VENV) $(if $(filter ec2,$(SCENARIOS)),localcloud/localcloud up &&) tests/support/molecule $(SCENARIOS)
 test-long: venv  ## What CI has no time for
-	@$(IN_VENV) tests/support/test-long
+	@$(IN_VENV) SCENARIOS="$(SCENARIOS)" tests/support/test-long
 mutations: images  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json
 	@$(IN_VENV) tests/mutations/run
 

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from localcloud import account, authority, cloud, networks, proxy
 from localcloud.cloud import RUN, TROUBLE, CloudError, moto
-from localcloud.proxy import Balancer, Group
+from localcloud.elb import Balancer, Group
 from testhost.docker import docker, inspect
 
 MARK = "balancer"
@@ -100,9 +100,12 @@ def servers(balancer: str) -> dict[tuple[str, str], dict[str, str]]:
     return {(row["pxname"], row["svname"]): row for row in csv.DictReader(lines)}
 
 
-def _move(balancer: str, group: Group) -> None:
-    """Add targets that are new; let those that left finish what they have for the group's time."""
-    rows = {server: row for (name, server), row in servers(balancer).items() if name == group.name}
+def _move(balancer: str, group: Group, known: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+    """Add targets that are new; let those that left finish what they have for the group's time.
+
+    `known`: the proxy's servers.
+    """
+    rows = {server: row for (name, server), row in known.items() if name == group.name}
     wished = {target.server: target for target in group.targets}
     for server in wished.keys() - rows.keys():
         where = proxy.address(wished[server])
@@ -133,12 +136,13 @@ def _let_go(balancer: str, group: Group, server: str) -> None:
 
 def _health(balancer: Balancer) -> dict[str, dict[str, tuple[str, str, str]]]:
     """Return AWS's words for each target, by group and by <instance>:<port>."""
-    told: dict[str, dict[str, tuple[str, str, str]]] = {}
+    told: dict[str, dict[str, tuple[str, str, str]]] = {group.arn: {} for group in balancer.used()}
     arns = {group.name: group.arn for group in balancer.used()}
     for (name, server), row in servers(balancer.name).items():
         identity, _, port = server.rpartition("_")
         leaves = (balancer.name, name, server) in _leaving
-        told.setdefault(arns.get(name, ""), {})[f"{identity}:{port}"] = proxy.state(row, leaves)
+        if name in arns:
+            told[arns[name]][f"{identity}:{port}"] = proxy.state(row, leaves)
     return told
 
 
@@ -183,8 +187,9 @@ def look(tell: Callable[[str, str], None]) -> None:
         if balancer.name not in _ready:
             continue
         try:
+            known = servers(balancer.name)
             for group in balancer.used():
-                _move(balancer.name, group)
+                _move(balancer.name, group, known)
             health |= _health(balancer)
         except TROUBLE as problem:
             tell(balancer.name, str(problem))

@@ -37,17 +37,12 @@ MINISTACK_ENVIRONMENT = {
     "MINISTACK_REGION": REGION,
     "PYTHONPATH": "/opt/ministack",
 }
-CLOSED = ("all.arp_ignore", "all.rp_filter")  # a hardened machine's own settings would keep instances out
 PARTS: dict[str, tuple[dict[str, str], Sequence[str], Sequence[str]]] = {
     MINISTACK: (MINISTACK_ENVIRONMENT, [], ["python3", "-m", "ministack"]),
     MOTO: (MOTO_ENVIRONMENT, [], ["python3", "/opt/localcloud/overlay.py", "-H", "0.0.0.0", "-p", "80"]),
     GATEWAY: (
         {},
-        [
-            "--cap-add=NET_ADMIN",
-            "--restart=unless-stopped",
-            *(f"--sysctl=net.ipv4.conf.{each}=0" for each in CLOSED),
-        ],
+        ["--cap-add=NET_ADMIN", "--restart=unless-stopped"],
         ["/opt/localcloud/start"],
     ),
 }
@@ -62,7 +57,7 @@ def prepare() -> None:
 
 
 def up() -> None:
-    """Start what is missing, and the gateway anew if its image changed; the account stays as it is."""
+    """Start what is missing; what runs stays as it is, the account in its memory with it."""
     ensure_network()
     prepare()
     for name in PARTS:
@@ -76,8 +71,7 @@ def _ensure(name: str) -> None:
     if found and found[0]["State"]["Running"]:
         if found[0]["Image"] == images.id_of(cloud.IMAGE):
             return
-        if name != GATEWAY:
-            raise CloudError(f"{name} runs from an older image: localcloud down, then up")
+        raise CloudError(f"{name} runs from an older image: localcloud down, then up")
     if found:
         docker("rm", "--force", "--volumes", name)
     own, options, command = PARTS[name]

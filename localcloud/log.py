@@ -13,6 +13,7 @@ from testhost.docker import say
 TOKEN = ["curl", "--silent", "--show-error", "--max-time", "5", "--output", "/dev/null"]
 TOKEN += ["--write-out", "status %{http_code}, connected after %{time_connect} s", "--request", "PUT"]
 TOKEN += ["--header", "X-aws-ec2-metadata-token-ttl-seconds: 60", "http://169.254.169.254/latest/api/token"]
+LONGEST = 20  # seconds for one look
 LOOKS = {
     "metadata": TOKEN,
     "routes": ["ip", "route"],
@@ -51,6 +52,10 @@ def _answers(instance: Wanted) -> bool:
 
 
 def _show(about: str, command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        say(f"{about}: no answer in {LONGEST} s")
+        return
     for line in (done.stdout + done.stderr).splitlines():
         say(f"{about}: {line}")

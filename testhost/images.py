@@ -80,7 +80,8 @@ def published() -> list[str]:
 def content_of(image: Image, base_id: str) -> str:
     content = hashlib.sha256(repr((image, base_id)).encode())
     folder = CHECKOUT / image.context
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    for file in sorted(files):
         content.update(f"{file.relative_to(folder)} {file.stat().st_mode & 0o111}".encode())
         content.update(file.read_bytes())
     return content.hexdigest()

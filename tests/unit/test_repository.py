@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from testhost import images
+
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = [
     file
@@ -68,3 +70,15 @@ def test_every_mutation_was_seen_red():
     keys = ("promise", "scenario", "test", "file", "take")
     red = {tuple(each[key] for key in keys) for each in evidence["mutations"] if each["result"] == "red"}
     assert {tuple(each[key] for key in keys) for each in mutations()} <= red
+
+
+def test_what_python_leaves_beside_its_files_makes_no_new_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(images, "CHECKOUT", tmp_path)
+    image = images.Image("drover/one", "context")
+    for name in ("program.py", "__pycache__/program.pyc"):
+        (tmp_path / "context" / name).parent.mkdir(parents=True, exist_ok=True)
+        before = images.content_of(image, "base")
+        (tmp_path / "context" / name).write_text("x")
+        assert (images.content_of(image, "base") == before) == ("__pycache__" in name)

@@ -16,7 +16,7 @@ from shared.scenario import ROOT, eventually
 from testinfra.host import Host
 
 from localcloud import account, balancers, cloud, machines, reconcile
-from localcloud.proxy import Group
+from localcloud.elb import Group
 
 Fetch = Callable[..., int]
 
@@ -111,6 +111,14 @@ def test_a_target_leaves_and_comes_back(identity: str, fetch: Fetch) -> None:
     elb.deregister_targets(TargetGroupArn=group.arn, Targets=[{"Id": identity}])
     assert eventually(lambda: fetch() == 503, 15)
     assert eventually(lambda: not servers("acme", group.name), group.drain_seconds + 5)
+    asked = {"TargetGroupArn": group.arn, "Targets": [{"Id": identity}]}
+
+    def reason() -> str:
+        return str(
+            elb.describe_target_health(**asked)["TargetHealthDescriptions"][0]["TargetHealth"]["Reason"]
+        )
+
+    assert eventually(lambda: reason() == "Target.NotRegistered", 5), reason()
     elb.register_targets(TargetGroupArn=group.arn, Targets=[{"Id": identity}])
     assert eventually(lambda: fetch() == 200, 30)
 
