@@ -11,7 +11,7 @@ PYTHON ?= $(call answers,$(PYTHONS))
 # ansible-core 2.19 still runs on 3.11; both lines are tested where both Pythons are found.
 PYTHON_OLDEST := $(call answers,$(filter %3.11,$(PYTHONS)))
 # the longest first: three run at a time
-SCENARIOS ?= stacks ec2 default docker base
+SCENARIOS ?= deploy stacks routing ec2 default docker base
 IN_VENV := source .venv/bin/activate &&
 
 help:  ## Show what can be made
@@ -38,8 +38,8 @@ test: venv  ## Lint, unit and property tests, molecule scenarios
 	@$(MAKE) --no-print-directory molecule
 lint: venv  ## ansible-lint (production), yamllint, ruff, mypy, generated files
 	@$(IN_VENV) tests/support/lint
-unit: venv  ## Unit and property tests, seconds
-	@$(IN_VENV) pytest -q tests/unit
+unit: venv  ## Unit and property tests, seconds; what needs a Compose is asked by scenario stacks
+	@$(IN_VENV) pytest -q -m "not compose" tests/unit
 unit-oldest: venv  ## The same on Python 3.11 with ansible-core 2.19, where found
 	@tests/support/unit-oldest "$(PYTHON_OLDEST)"
 images: venv  ## Images of the test hosts, stand-ins included, in their registry
@@ -51,8 +51,10 @@ test-long: venv  ## What CI has no time for
 mutations: images  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json
 	@$(IN_VENV) tests/mutations/run
 
-bench: venv  ## Measure and write docs/evidence/converge.json
+bench: venv  ## Measure and write docs/evidence/{converge,deploy,cloud}.json; DOCKER_ROLLOUT=its script, to compare
 	@$(IN_VENV) bench/converge
+	@$(IN_VENV) bench/deploy $(addprefix --docker-rollout ,$(DOCKER_ROLLOUT))
+	@$(IN_VENV) bench/cloud
 docs: venv  ## Regenerate what is generated: reference, argument specs, sample, README tables
 	@$(IN_VENV) docs/generate.py
 lock: venv  ## Resolve requirements.in into requirements.lock

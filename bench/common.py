@@ -47,6 +47,19 @@ def evidence(
     command: str, host: str, raw: Raw, ratios: Mapping[str, float], targets: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return the evidence: what ran, every raw count, and each ratio against its target."""
+    return {
+        **heading(command, host),
+        "seconds": raw,
+        "medians": medians(raw),
+        "ratios": {
+            name: {"value": round(value, 2), "target": targets[name], "met": round(value, 2) <= targets[name]}
+            for name, value in ratios.items()
+        },
+    }
+
+
+def heading(command: str, host: str) -> dict[str, Any]:
+    """What was run, when, at which commit, and what stood for something else."""
     described = ["git", "describe", "--always", "--dirty"]
     git = subprocess.run(described, cwd=ROOT, capture_output=True, text=True, check=True)
     images = json.loads((ROOT / ".cache" / "testhost" / "images.json").read_text())
@@ -55,12 +68,6 @@ def evidence(
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": command,
         "substitutes": {"images": images, "host": host},
-        "seconds": raw,
-        "medians": medians(raw),
-        "ratios": {
-            name: {"value": round(value, 2), "target": targets[name], "met": round(value, 2) <= targets[name]}
-            for name, value in ratios.items()
-        },
     }
 
 

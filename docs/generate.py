@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what repeats the schema, the roles' argument specs or the evidence; `--check` only compares.
 
-The schema is plugins/plugin_utils/schema.py. From it come the reference page, the argument specs of the roles
+The schema is plugins/plugin_utils/schema/. From it come the reference page, the argument specs of the roles
 `stacks`, `proxy` and `aws_host`, and the commented sample inventory.
 """
 
@@ -26,12 +26,14 @@ sys.path.insert(0, str(ROOT / ".collections"))
 from ansible_collections.drover.platform.plugins.plugin_utils.key import Key  # noqa: E402
 from ansible_collections.drover.platform.plugins.plugin_utils.schema import (  # noqa: E402
     AWS,
+    CHANGE,
     INSTANCE,
+    ONLY,
     PLATFORM,
     STACKS,
 )
 
-NOTE = "# Written by docs/generate.py from plugins/plugin_utils/schema.py: change that, then `make docs`.\n"
+NOTE = "# Written by docs/generate.py from plugins/plugin_utils/schema/: change that, then `make docs`.\n"
 TYPES = {"text": "str", "number": "int", "boolean": "bool", "list": "list", "map": "dict", "dict": "dict"}
 WORDS = {
     "text": "text",
@@ -46,9 +48,14 @@ WORDS = {
 ROLES: dict[str, tuple[str, dict[str, Key]]] = {
     "stacks": (
         "Stacks on the host, as the inventory describes them",
-        {"stacks": STACKS, "platform": PLATFORM},
+        {
+            "stacks": STACKS,
+            "platform": PLATFORM,
+            "only": ONLY,
+            **CHANGE,
+        },
     ),
-    "proxy": ("The proxy, as a stack of its own", {"platform": PLATFORM}),
+    "proxy": ("The proxy, as a stack of its own", {"stacks": STACKS, "platform": PLATFORM, **CHANGE}),
     "aws_host": (
         "One instance of a client, launched if it is not there",
         {
@@ -84,7 +91,7 @@ def reference() -> str:
         [
             "# Every key of the data model",
             "",
-            "Written by `docs/generate.py` from `plugins/plugin_utils/schema.py`. A key marked *later* has",
+            "Written by `docs/generate.py` from `plugins/plugin_utils/schema/`. A key marked *later* has",
             'its final shape but no behaviour yet: unless empty it is refused with "not supported yet".',
             "",
             "## `drover_stacks`: a list, each item",

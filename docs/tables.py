@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+CALLS = "calls by name"
 NOT_TRIED = "*Not tried yet: `make mutations` writes docs/evidence/mutations.json.*"
 
 
@@ -57,7 +58,9 @@ def readme() -> str:
     text = (ROOT / "README.md").read_text()
     parts = {
         "mutations": mutations(),
+        "kills": kills(),
         "converge": ratios("converge", "What a run of `site` takes"),
+        "deploy": deploys(),
         "cloud": ratios("cloud", "The cloud on the desk"),
     }
     for name, made in parts.items():
@@ -65,6 +68,22 @@ def readme() -> str:
         before, rest = text.split(start, 1)
         text = f"{before}{start}{made}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
     return text
+
+
+def kills() -> str:
+    """What came of deploys that were killed anywhere and run again."""
+    path = ROOT / "docs" / "evidence" / "kills.json"
+    if not path.exists():
+        return "*Not tried yet: `make test-long` writes docs/evidence/kills.json.*"
+    found = json.loads(path.read_text())
+    where = "[docs/evidence/kills.json](docs/evidence/kills.json)"
+    return (
+        f"A deploy was killed at {len(found['kills'])} random moments (seed {found['seed']}) and run again. "
+        "Each time there were exactly the release's containers by Compose's names, with the right images and "
+        "a route to all of them, and plain `docker compose up -d` had nothing to do. "
+        f"{found['failed']} of {found['requests']} requests failed meanwhile ({found['date']} at "
+        f"{found['commit']}; {where})."
+    )
 
 
 def mutations() -> str:
@@ -108,6 +127,72 @@ def ratios(name: str, about: str) -> str:
             *rows,
         ]
     )
+
+
+def deploys() -> str:
+    """Who lost what while something changed, with each proxy, and what others lose."""
+    path = ROOT / "docs" / "evidence" / "deploy.json"
+    if not path.exists():
+        return "*Not measured yet: `bench/deploy` writes docs/evidence/deploy.json.*"
+    found = json.loads(path.read_text())
+    kinds, ratios = found["failed"], found["ratios"]
+    phases = next(iter(kinds.values()))
+    rows = [
+        [f"failed requests: {phase}", *(_failed(kinds[kind][phase]["requests"]) for kind in kinds), "0"]
+        for phase in phases
+    ]
+    for what in ("websockets", CALLS, f"{CALLS}, kept connections"):
+        judged = [phase for phase in phases if f"{next(iter(kinds))}: {phase}, {what}, failed" in ratios]
+        sums = [_sum(kinds[kind][phase][what] for phase in judged) for kind in kinds]
+        during = "all of these" if len(judged) == len(phases) else "all of these but the last"
+        rows.append([f"failed {what}: during {during}", *map(_failed, sums), "0"])
+    for name in dict.fromkeys(each.partition(": ")[2] for each in ratios if not each.endswith(", failed")):
+        own = [ratios.get(f"{kind}: {name}") for kind in kinds]
+        cells = [_judged(str(each["value"]), each["met"]) if each else "" for each in own]
+        rows.append([name, *cells, next(each["target"] for each in own if each)])
+    others = [
+        f"`{name}` {_failed(seen['requests'], judged=False)}, by name {_failed(seen[CALLS], judged=False)}"
+        if isinstance(seen, dict)
+        else f"`{name}` {seen}"
+        for name, seen in found["rivals"].items()
+    ]
+    return "\n".join(
+        [
+            f"What a change costs those who are served: one run on one machine, `{found['command']}` on "
+            f"{found['date']} at {found['commit']}; soak and drain {found['waits']['soak']} and "
+            f"{found['waits']['drain']} s; {_machine(found)}images: stand-ins where no registry answered. "
+            "A WebSocket ends with the proxy that it came through. All that was seen: "
+            "[docs/evidence/deploy.json](docs/evidence/deploy.json).",
+            "",
+            f"| | {' | '.join(kind.capitalize() for kind in kinds)} | Target |",
+            f"|---{'|---' * len(kinds)}|---|",
+            *(f"| {' | '.join(row)} |" for row in rows),
+            "",
+            f"The same deploy by others, behind Traefik with labels, failed: {'; '.join(others)}.",
+        ]
+    )
+
+
+def _machine(found: dict[str, Any]) -> str:
+    """How busy it was: with more than it has processors, seconds say little."""
+    if "machine" not in found:
+        return ""
+    load = max(found["machine"]["load"])
+    return f"{found['machine']['processors']} processors, load up to {load:.1f}; "
+
+
+def _sum(told: Iterable[dict[str, Any]]) -> dict[str, int]:
+    told = list(told)
+    return {name: sum(each[name] for each in told) for name in ("failed", "requests")}
+
+
+def _failed(told: dict[str, Any], *, judged: bool = True) -> str:
+    text = f"{told['failed']} of {told['requests']:,}"
+    return _judged(text, told["failed"] == 0) if judged else text
+
+
+def _judged(text: str, met: bool) -> str:
+    return text if met else f"**{text}**"
 
 
 def _memory(found: dict[str, Any]) -> str:

@@ -134,12 +134,12 @@ def _target_group(vpc: str, name: str) -> str:
         Port=80,
         VpcId=vpc,
         TargetType="instance",
-        HealthCheckPath="/",
+        HealthCheckPath="/drover-health",
         HealthCheckIntervalSeconds=5,
         HealthCheckTimeoutSeconds=2,
         HealthyThresholdCount=2,
         UnhealthyThresholdCount=2,
-        Matcher={"HttpCode": "200-404"},  # a proxy that serves says 404 to a name it does not know
+        Matcher={"HttpCode": "200"},
     )["TargetGroups"][0]
     wish = [{"Key": "deregistration_delay.timeout_seconds", "Value": "10"}]
     elb.modify_target_group_attributes(TargetGroupArn=made["TargetGroupArn"], Attributes=wish)

@@ -8,27 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import testinfra
 import yaml
-from shared.scenario import KEY, KNOWN_HOSTS, Scenario, Stacks
+from shared.scenario import Scenario, Stacks
 from testinfra.host import Host
 
 
 @pytest.fixture(scope="module")
 def scenario(request: pytest.FixtureRequest) -> Scenario:
-    folder = request.path.parents[1] / "inventory"
-    hosts = yaml.safe_load((folder / "hosts.yml").read_text())["all"]["hosts"]
-    ((name, variables),) = hosts.items()
-    return Scenario(folder, name, variables["ansible_host"])
+    return Scenario.of(request.path.parent)
 
 
 @pytest.fixture(scope="module")
 def host(scenario: Scenario) -> Host:
-    return testinfra.get_host(
-        f"ssh://root@{scenario.address}",
-        ssh_identity_file=str(KEY),
-        ssh_extra_args=f"-o UserKnownHostsFile={KNOWN_HOSTS}",
-    )
+    return scenario.host()
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import testinfra
+import yaml
 from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +45,22 @@ class Scenario:
     inventory: Path
     name: str
     address: str
+
+    @classmethod
+    def of(cls, tests: Path) -> Scenario:
+        """The scenario that a folder of tests belongs to."""
+        folder = tests.parent / "inventory"
+        hosts = yaml.safe_load((folder / "hosts.yml").read_text())["all"]["hosts"]
+        ((name, variables),) = hosts.items()
+        return cls(folder, name, variables["ansible_host"])
+
+    def host(self) -> Host:
+        """The host over SSH."""
+        return testinfra.get_host(
+            f"ssh://root@{self.address}",
+            ssh_identity_file=str(KEY),
+            ssh_extra_args=f"-o UserKnownHostsFile={KNOWN_HOSTS}",
+        )
 
     def site(self, *arguments: str, inventory: Path | None = None, playbook: Path | None = None) -> Run:
         """Run the site playbook with more arguments, from another inventory folder if one is given."""
@@ -92,6 +110,16 @@ def containers(host: Host, project: str | None = None) -> dict[str, Any]:
 def started(host: Host) -> dict[str, tuple[str, str]]:
     """Return (id, StartedAt) of every container by name: if they are equal, nothing was touched."""
     return {name: (each["Id"], each["State"]["StartedAt"]) for name, each in containers(host).items()}
+
+
+def service(host: Host, stack: str, name: str) -> str:
+    """Return the name of a service's only container, whatever its number is after some deploys."""
+    (found,) = host.check_output(
+        f"docker ps -a --filter label=com.docker.compose.project={stack}"
+        f" --filter label=com.docker.compose.service={name} --filter label=com.docker.compose.oneoff=False"
+        " --format '{{.Names}}'"
+    ).split()
+    return str(found)
 
 
 def fetch(host: Host, name: str, path: str = "/", *arguments: str) -> tuple[int, str]:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils import boundary, paths, placement, release
 from ..plugin_utils.model import Model
 from ..plugin_utils.release import Release
+from ..plugin_utils.words import close_to, listed, quoted
 
 Result = dict[str, Any]
 
@@ -36,7 +38,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         model = boundary.model(self._task.args, task_vars or {})
         if model.problems:
             raise AnsibleActionFail(boundary.report(model.problems))
+        self._narrow(model)
         return {**result, **self._carry_out(model, task_vars or {})}
+
+    def _narrow(self, model: Model) -> None:
+        """Only the stacks that were asked for, if any were."""
+        only = self._task.args.get("only") or []
+        known = [*(stack.name for stack in model.stacks), *(each["name"] for each in model.absent)]
+        unknown = [name for name in only if name not in known]
+        if unknown:
+            raise AnsibleActionFail(
+                f"there is no stack {quoted(unknown[0])} in drover_stacks{close_to(str(unknown[0]), known)}; "
+                f"write one of: {listed(sorted(known))}"
+            )
+        if only:
+            model.stacks = [stack for stack in model.stacks if stack.name in only]
+            model.absent = [each for each in model.absent if each["name"] in only]
 
     def _carry_out(self, model: Model, task_vars: Mapping[str, Any]) -> Result:
         releases = [release.build(stack) for stack in model.stacks]
@@ -51,8 +68,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         wish = {
             "manifests": placement.manifests(releases, model.absent),
             "touched": self._touched(arguments, placed),
-            "all": self._task.args.get("what") != "proxy",
+            "all": self._task.args.get("what") != "proxy" and not self._task.args.get("only"),
             "who": getpass.getuser(),
+            "reason": str(self._task.args.get("reason") or ""),
+            "force": boolean(self._task.args.get("force") or False),
         }
         return _merged(placed, self._module("apply", wish, task_vars))
 

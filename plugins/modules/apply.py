@@ -34,6 +34,7 @@ options:
     type: list
     elements: path
     default: []
+extends_documentation_fragment: [drover.platform.change]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -78,6 +79,8 @@ def arguments() -> dict[str, Any]:
         "touched": {"type": "list", "elements": "path", "default": []},
         "all": {"type": "bool", "default": False},
         "who": {"type": "str", "default": ""},
+        "reason": {"type": "str", "default": ""},
+        "force": {"type": "bool", "default": False},
     }
 
 
@@ -85,7 +88,8 @@ def command(agent: str, params: dict[str, Any], check: bool) -> list[str]:
     """The agent's command line. Only these stacks are applied: a broken neighbour blocks none of them."""
     stacks = [f"--stack={each['stack']}" for each in params["manifests"]]
     whole = ["--all"] if params["all"] else []
-    who = [f"--who={params['who']}"] if params["who"] else []
+    who = [f"--{key}={params[key]}" for key in ("who", "reason") if params[key]]
+    who += ["--force"] if params["force"] else []
     dry = ["--check", *(f"--touched={path}" for path in params["touched"])] if check else []
     return [agent, "apply", "--json", "--manifests=-", *whole, *who, *stacks, *dry]
 
@@ -110,11 +114,16 @@ def answer(code: int, out: str, error: str) -> dict[str, Any]:
 
 
 def warnings(found: dict[str, Any]) -> list[str]:
-    """Stacks that the agent found and the inventory does not have; nothing happens to them."""
+    """What is not well and no stack's fault; and stacks that the inventory does not have, which stay."""
     return [
-        f"{name} runs here and is not in the inventory: write {{name: {name}, state: absent}} to take it away"
-        for name in found.get("unlisted") or ()
+        *(found.pop("warnings", None) or ()),
+        *(_unlisted(name) for name in found.get("unlisted") or ()),
     ]
+
+
+def _unlisted(name: str) -> str:
+    fix = f"write {{name: {name}, state: absent}} to take it away"
+    return f"{name} runs here and is not in the inventory: {fix}"
 
 
 def main() -> None:

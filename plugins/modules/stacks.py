@@ -26,6 +26,12 @@ options:
     description: The settings of the host.
     type: dict
     default: {}
+  only:
+    description: Names of the stacks to deploy; left out, all of them.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment: [drover.platform.change]
 attributes:
   check_mode: {support: full, description: Says what would be sent and what the agent would do.}
   diff_mode: {support: full, description: Secrets appear by path only.}

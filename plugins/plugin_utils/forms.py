@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .words import strange
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DAY = "(mon|tue|wed|thu|fri|sat|sun)"
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _SIZE = re.compile(r"([1-9][0-9]{0,8})([kmg])b?\Z")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
@@ -30,16 +34,20 @@ def _pattern(text: str) -> Callable[[str], bool]:
     return lambda value: bool(compiled.match(value))
 
 
+def _parsed_by(parse: Callable[[str], object]) -> Callable[[str], bool]:
+    """Whether a parser takes the value and finds something in it."""
+
+    def accepts(value: str) -> bool:
+        try:
+            return bool(parse(value))
+        except ValueError:
+            return False
+
+    return accepts
+
+
 def _host(value: str) -> bool:
     return bool(_HOST.match(value.lower())) and not value.replace(".", "").isdigit()
-
-
-def _address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _port(value: str) -> bool:
@@ -55,6 +63,20 @@ def _memory(value: str) -> bool:
 def _cpus(value: str) -> bool:
     """What Docker accepts: a hundredth or more."""
     return bool(re.match(r"[0-9]{1,4}(\.[0-9]+)?\Z", value, re.ASCII)) and float(value) >= 0.01
+
+
+def _window(value: str) -> bool:
+    """Days, or days and hours of one day: what goes past midnight is two windows."""
+    found = re.match(rf"{_DAY}(-{_DAY})?( (?P<from>{_TIME})-(?P<to>{_TIME}|24:00))?\Z", value)
+    return found is not None and (found["from"] is None or found["from"] < found["to"])
+
+
+def _timezone(value: str) -> bool:
+    """Whether it has a zone's form; where this machine knows zones, it must be one of them."""
+    known = zoneinfo.available_timezones()
+    return bool(re.match(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*\Z", value)) and (
+        not known or value in known
+    )
 
 
 FORMS: dict[str, Form] = {
@@ -78,8 +100,22 @@ FORMS: dict[str, Form] = {
         "a path",
         "/up",
     ),
+    "email": Form(_pattern(r"[^@\s]{1,64}@[^@\s]{1,253}"), "an address of e-mail", "ops@acme.example"),
+    "acme directory": Form(
+        _pattern(r"https://[A-Za-z0-9._:/-]{1,500}"),
+        "the address of an issuer's directory",
+        "https://acme-v02.api.letsencrypt.org/directory",
+    ),
     "port": Form(_port, "a port (1 to 65535)", "8080"),
-    "address": Form(_address, "an address of this host", "127.0.0.1"),
+    "address": Form(_parsed_by(ipaddress.ip_address), "an address of this host", "127.0.0.1"),
+    "range": Form(_parsed_by(ipaddress.ip_network), "an address range", "10.20.0.0/24"),
+    "header": Form(_pattern(r"[A-Za-z0-9-]{1,64}"), "a header's name", "X-Frame-Options"),
+    "header value": Form(_pattern(r"[ -~]{0,4000}"), "a header's value", "DENY"),
+    "page": Form(
+        _pattern(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*"),
+        "a file of the stack's folder",
+        "maintenance.html",
+    ),
     "image": Form(
         _pattern(r"[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?"),
         "an image name without a tag",
@@ -91,6 +127,13 @@ FORMS: dict[str, Form] = {
     "size": Form(_pattern(r"[1-9][0-9]{0,8}[kmg]b?"), "a size", "10m"),
     "memory": Form(_memory, "a size of memory (6m or more)", "512m"),
     "cpus": Form(_cpus, "a number of processors (0.01 or more)", "0.5"),
+    "command": Form(_parsed_by(shlex.split), "a command whose quotes are closed", "./manage.py migrate"),
+    "window": Form(
+        _window,
+        "a window (days, or days and hours of the same day)",
+        "fri 00:00-12:00",
+    ),
+    "timezone": Form(_timezone, "a time zone", "Europe/Berlin"),
     "reason": Form(
         lambda value: len(value.strip()) >= 8, "a reason (a few words)", "the vendor publishes no other tag"
     ),
@@ -108,6 +151,12 @@ FORMS: dict[str, Form] = {
     ),
     "target group": Form(_pattern(r"[A-Za-z0-9._-]{1,100}"), "a name below target_group/", "web"),
 }
+
+
+def size(value: str) -> int:
+    """The bytes of a value of the form `size`."""
+    found = _SIZE.match(value)
+    return int(found[1]) * _UNITS[found[2]] if found else 0
 
 
 def mistake(form: str, value: str) -> tuple[str, str] | None:

@@ -57,6 +57,11 @@ def unquoted(key: Key) -> Key:
     return replace(key, secret=True)
 
 
+def optional(key: Key) -> Key:
+    """The key as one that the commented sample shows commented out."""
+    return replace(key, in_sample=False)
+
+
 def parts(about: str, /, supported: bool = True, **keys: Key) -> Key:
     """A mapping of exactly these keys."""
     return Key("dict", about, keys=keys, supported=supported)

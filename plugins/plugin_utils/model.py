@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import cast
 
 from . import folders, proxy, shape
-from .checks import run, secrets
+from .checks import certificates, run, secrets
 from .compose import parse
 from .problem import Path, Problem
 from .schema import PLATFORM, STACK, STACKS
@@ -77,14 +77,13 @@ def _stacks(model: Model, stacks: object, roots: Sequence[FilePath]) -> None:
 
 
 def _settings(platform: Data) -> Iterator[Problem]:
-    if platform["proxy"]["kind"] == "nginx":
-        yield Problem((PLATFORM_NAME, "proxy", "kind"), "nginx is not supported yet", "write traefik")
     yield from secrets.channels(platform, (PLATFORM_NAME, "alerts", "channels"))
+    yield from certificates.problems(platform, (*PROXY_PATH, "tls"))
 
 
 def _add_proxy(model: Model, roots: Sequence[FilePath]) -> None:
-    if model.platform["proxy"]["kind"] == "traefik":
-        _add(model, proxy.stack(model.platform), PROXY_PATH, roots)
+    pages = any(stack.data["maintenance"] or stack.data["pages"]["down"] for stack in model.stacks)
+    _add(model, proxy.stack(model.platform, pages), PROXY_PATH, roots)
 
 
 def _add(model: Model, entry: object, path: Path, roots: Sequence[FilePath]) -> None:

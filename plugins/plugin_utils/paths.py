@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 STACKS = "/srv/stacks"
+PROXY = "/srv/proxy"
 ROUTES = "/srv/proxy/routes"
+USERS = "/srv/proxy/users"
+PAGES = "/srv/proxy/pages"
+CERTIFICATES = "/srv/proxy/certificates"
+CHALLENGES = "/srv/proxy/challenges"
 
 
 def stack(name: str) -> str:

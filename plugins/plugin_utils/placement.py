@@ -7,7 +7,7 @@ import base64
 import posixpath
 from collections.abc import Iterable, Iterator
 
-from . import paths
+from . import paths, proxy
 from .derive.files import Shipped
 from .release import Release
 from .stack import Data
@@ -19,7 +19,7 @@ def tree(releases: Iterable[Release]) -> Data:
     """Folders, files and secrets of the releases. What is wanted, and what shall go, the agent notes down."""
     arguments: Data = {"folders": [_folder(paths.STACKS, _WORLD)], "files": [], "secrets": []}
     for release in releases:
-        arguments["folders"] += _folders(release)
+        arguments["folders"] += [*_folders(release), *_proxy_folders(release)]
         arguments["files"] += _files(release)
         arguments["secrets"] += _secrets(release)
     return arguments
@@ -76,6 +76,14 @@ def _files(release: Release) -> Iterator[Data]:
         yield {"path": f"{root}/{path}", "mode": "0640", **_content(content)}
     for what in release.shipped:
         yield from _shipped(paths.shipped(release.stack, what.digest), what)
+    for name, content in sorted(release.pages.items()):
+        yield {"path": f"{paths.PAGES}/{release.stack}/{name}", "mode": "0644", **_content(content)}
+
+
+def _proxy_folders(release: Release) -> list[Data]:
+    """What the proxy shows in the stack's place; the folders above came with the proxy."""
+    path = f"{paths.PAGES}/{release.stack}"
+    return [_folder(path, _WORLD, exact=True)] if release.pages else []
 
 
 def _shipped(root: str, what: Shipped) -> Iterator[Data]:
@@ -98,6 +106,10 @@ def _secrets(release: Release) -> Iterator[Data]:
             yield {"path": f"{paths.secrets(release.stack, service)}/{name}", "content": content, **owner}
     for service, lines in sorted(release.secret_env.items()):
         yield {"path": f"{paths.secrets(release.stack, service)}.env", "content": lines, "owner": "root"}
+    for name, lines in sorted(release.users.items()):
+        yield {"path": f"{paths.USERS}/{release.stack}.{name}", "content": lines, "owner": str(proxy.UID)}
+    for name, text in sorted(release.certificates.items()):
+        yield {"path": f"{paths.CERTIFICATES}/given/{name}", "content": text, "owner": str(proxy.UID)}
 
 
 def manifests(releases: Iterable[Release], absent: Iterable[Data]) -> list[Data]:
@@ -107,5 +119,10 @@ def manifests(releases: Iterable[Release], absent: Iterable[Data]) -> list[Data]
 
 
 def route_folders() -> list[Data]:
-    """Where the agent writes routes; readable for the proxy's own user."""
-    return [_folder(posixpath.dirname(paths.ROUTES), _WORLD), _folder(paths.ROUTES, _WORLD)]
+    """Where the agent writes routes, and what else the proxy reads; readable for its own user."""
+    open_to_all = (paths.PROXY, paths.ROUTES, paths.PAGES, paths.CHALLENGES)
+    certificates = (f"{paths.CERTIFICATES}{below}" for below in ("", "/given", "/acme"))
+    return [
+        *(_folder(path, _WORLD) for path in open_to_all),
+        *(_folder(path, _SECRET, owner=str(proxy.UID)) for path in (paths.USERS, *certificates)),
+    ]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import dump
-from .compose.interpolate import raw
-from .derive import environment, files, health, networks, override, replicas, secrets
+from . import proxy
+from .derive import digest, environment, files, health, networks, order, override, replicas, routes, secrets
 from .derive.files import Shipped
-from .stack import Data, Stack, entries, mapping, variables
+from .stack import PROXY, Data, Stack, entries
 
 FORMAT = 1
 
@@ -31,16 +31,20 @@ class Release:
     shipped: tuple[Shipped, ...]
     secrets: Mapping[str, Mapping[str, str]]
     secret_env: Mapping[str, str]
+    users: Mapping[str, str]  # files of users by secret
+    pages: Mapping[str, bytes]  # what the proxy shows in the stack's place
+    certificates: Mapping[str, str]  # those that were given, with the proxy's own stack
 
 
 def build(stack: Stack) -> Release:
     """The release of a stack that has no problems."""
+    digests = {name: digest.of(stack, name) for name in stack.view.services}
     content = {
         **_read_by_compose(stack),
-        "platform.yaml": override.text(stack).encode(),
+        "platform.yaml": override.text(stack, digests).encode(),
         environment.DOTENV: environment.dotenv(stack).encode(),
     }
-    unnamed = manifest(stack)
+    unnamed = manifest(stack, digests)
     identity = _identity({**content, "manifest.json": _json(unnamed)})
     named = {**unnamed, "release": identity}
     unique = {what.digest: what for name in stack.view.services for what in files.everything(stack, name)}
@@ -52,6 +56,9 @@ def build(stack: Stack) -> Release:
         tuple(unique[digest] for digest in sorted(unique)),
         _secret_files(stack),
         _secret_env(stack),
+        routes.users(stack),
+        routes.pages(stack),
+        proxy.certificates(stack.platform) if stack.name == PROXY else {},
     )
 
 
@@ -77,24 +84,33 @@ def _json(data: Data) -> bytes:
     return (json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def manifest(stack: Stack) -> Data:
+def manifest(stack: Stack, digests: Mapping[str, str]) -> Data:
     """The stack in plain data, as the agent wants it; without the release's own name."""
+    deploy = stack.data["deploy"]
     return {
         "format": FORMAT,
         "stack": stack.name,
         "version": stack.data["version"],
         "file": environment.main_file(stack),
-        "services": {name: _service(stack, name) for name in sorted(stack.services)},
-        "routes": [
-            {key: route[key] for key in ("path", "service", "port", "health")}
-            | {"host": route["host"].lower()}
-            for route in sorted(stack.routes, key=lambda route: (route["host"], route["path"]))
-        ],
+        "services": {
+            name: {"digest": digests[name], **_service(stack, name)} for name in sorted(stack.services)
+        },
+        "deploy": {
+            **{key: deploy[key] for key in ("timeout", "soak", "drain")},
+            **{key: [_command(entry) for entry in deploy[key]] for key in ("before", "after")},
+        },
+        "routes": routes.manifest(stack),
+        **routes.shown(stack),
+        **({"proxy": proxy.manifest(stack.platform)} if stack.name == PROXY else {}),
         "networks": networks.joined_public(stack),
         "data_folders": sorted(
             {folder for name in stack.view.services for folder in _data_folders(stack, name)}
         ),
     }
+
+
+def _command(entry: Data) -> Data:
+    return {"service": entry["service"], "command": shlex.split(entry["command"])}
 
 
 def _data_folders(stack: Stack, name: str) -> list[str]:
@@ -107,39 +123,15 @@ def _data_folders(stack: Stack, name: str) -> list[str]:
 def _service(stack: Stack, name: str) -> Data:
     service = stack.view.services[name]
     return {
-        "digest": digest(stack, name),
         "image": str(service.get("image")),
         "kind": "oneshot" if name in stack.oneshots else "service",
+        "order": order.of(stack, name),
         "replicas": replicas.wanted(service),
         "health": health.probe(stack, name),
         "secrets": sorted(read.file for read in secrets.reads(stack, name)),
         "secret_env": sorted(environment.secret(stack, name)),
         "uid": secrets.uid(stack, name),
     }
-
-
-def digest(stack: Stack, name: str) -> str:
-    """12 hexadecimal digits over all that the platform knows of the service; secrets are not in it."""
-    read = [str(entry["path"]) for entry in entries(stack.view.services[name], "env_file")]
-    known = [
-        stack.view.services[name],
-        dump.text(override.service(stack, name)),
-        [what.digest for what in files.everything(stack, name)],
-        [_env_file(stack, path) for path in read],
-        {
-            key: value
-            for key, value in variables(stack.data).items()
-            if environment.reads_dotenv(stack.view.services[name])
-        },
-        {key: stack.view.networks.get(key) for key, _ in mapping(stack.view.services[name], "networks")},
-    ]
-    return hashlib.sha256(json.dumps(known, sort_keys=True, default=raw).encode()).hexdigest()[:12]
-
-
-def _env_file(stack: Stack, path: str) -> str:
-    file = stack.view.folder / path
-    there = path != environment.DOTENV and file.is_file()
-    return hashlib.sha256(file.read_bytes()).hexdigest() if there else ""
 
 
 def _secret_files(stack: Stack) -> dict[str, dict[str, str]]:

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from .compose.normal import Plain
 from .compose.view import View
 from .problem import Path, Problem, shown
+from .schema import ROUTE
+from .shape import filled
 
 PROXY = "proxy"
 STANDS_FOR_A_SECRET = "kept-beside-the-release"  # noqa: S105
@@ -49,13 +51,8 @@ class Stack:
     @cached_property
     def routes(self) -> list[Data]:
         """Every route, the short form's included."""
-        short = {
-            "host": self.data["host"],
-            "path": "/",
-            "service": self.single,
-            "port": self.data["port"],
-            "health": self.data["health"],
-        }
+        given = {"service": self.single, **{key: self.data[key] for key in ("host", "port", "health")}}
+        short = cast(Data, filled(given, ROUTE))
         return [
             *([short] if self.data["host"] and self.data["port"] and self.single else []),
             *self.data["routes"],
@@ -79,7 +76,8 @@ class Stack:
 
     def routed(self, service: str) -> bool:
         """Whether the proxy, or a port of the host, leads to the service."""
-        return any(entry["service"] == service for entry in [*self.routes, *self.data["publish"]])
+        canaries = [route["canary"] for route in self.routes]
+        return any(entry["service"] == service for entry in [*self.routes, *canaries, *self.data["publish"]])
 
     def secret_name(self, variable: str) -> str | None:
         """The secret that the variable of `env` holds; None for a plain or unknown one."""

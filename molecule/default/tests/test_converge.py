@@ -9,6 +9,8 @@ from pathlib import Path
 from shared.scenario import ROOT, Scenario, started
 from testinfra.host import Host
 
+STATUS = ROOT / "playbooks" / "status.yml"
+
 
 def test_second_run_touches_nothing(scenario: Scenario, host: Host) -> None:
     before = started(host)
@@ -21,6 +23,16 @@ def test_dry_run_on_a_converged_host_shows_nothing(scenario: Scenario) -> None:
     run = scenario.site("--check", "--diff")
     assert run.status == 0 and run.changed == 0, run.output
     assert "+++" not in run.output
+
+
+def test_looking_changes_nothing(scenario: Scenario, host: Host) -> None:
+    """The playbook says that it changed nothing, and so it is: every file's content, time, mode and owner."""
+    folders = "/srv /etc/drover /opt/drover /var/lib/drover"
+    picture = f"find {folders} -printf '%p %y %s %T@ %m %U\\n' | sort; nft list ruleset | sha256sum"
+    before = host.check_output(picture), started(host)
+    run = scenario.site(playbook=STATUS)
+    assert run.status == 0 and run.changed == 0, run.output
+    assert (host.check_output(picture), started(host)) == before
 
 
 def test_installed_collection_converges_the_same_host(scenario: Scenario, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from shared.scenario import Scenario, Stacks, stack, started
+from shared.scenario import Scenario, Stacks, service, stack, started
 from testinfra.host import Host
 
 CANARIES = [f"canary{n:02d}x7Qw{n * 7919:06d}" for n in range(20)]
@@ -42,8 +42,10 @@ def seed(stacks: Stacks) -> None:
 
 def seed_channel(folder: Path) -> Path:
     """A channel of alerts with a canary as its password; nothing listens there."""
-    platform = {"drover_platform": {"alerts": {"channels": [f"json://anna:{CANARIES[0]}@127.0.0.1:9/"]}}}
-    (folder / "group_vars" / "all" / "zz.yml").write_text(yaml.safe_dump(platform))
+    channels = [f"json://anna:{CANARIES[0]}@127.0.0.1:9/"]
+    platform = {"environment": "staging", "alerts": {"channels": channels}}
+    path = folder / "group_vars" / "all" / "zz.yml"
+    path.write_text(yaml.safe_dump({"drover_platform": platform}))
     return folder
 
 
@@ -83,7 +85,10 @@ def test_no_canary_anywhere(scenario: Scenario, host: Host, client: Callable[...
         ),
         scenario.site("--tags", "stacks", "--check", "--diff", "-vvvv", inventory=seeded).output,
     ]
-    assert host.check_output("docker exec notes-app-1 cat /run/secrets/canary_7") == CANARIES[7]
+    assert (
+        host.check_output(f"docker exec {service(host, 'notes', 'app')} cat /run/secrets/canary_7")
+        == CANARIES[7]
+    )
     broken = client(break_it)
     failed = scenario.site("--tags", "stacks", "--diff", "-vvvv", inventory=broken)
     assert failed.status != 0

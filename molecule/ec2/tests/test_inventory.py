@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from shared.instances import INVENTORY, listed
-from shared.scenario import Scenario
+from shared.scenario import ROOT, Scenario
 
 from localcloud import cloud
 
@@ -22,6 +22,12 @@ def test_names_and_groups(scenario: Scenario, identity: str) -> None:
         assert found[group]["hosts"] == [scenario.name]
     address = found["_meta"]["hostvars"][scenario.name]["aws_private_ip_address"]
     assert ipaddress.ip_address(address) in ipaddress.ip_network("10.79.0.0/16")
+
+
+@pytest.mark.parametrize("verb", ["site", "deploy", "status"])
+def test_verbs_know_the_instance_as_theirs(scenario: Scenario, verb: str) -> None:
+    run = scenario.site("-e", "stack=notes", playbook=ROOT / "playbooks" / f"{verb}.yml")
+    assert run.status == 0 and run.changed == 0, run.output
 
 
 def test_two_generations_are_two_hosts(scenario: Scenario, launched: Callable[..., str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from shared.scenario import ROOT, eventually
+from shared.scenario import ROOT, eventually, service
 from testinfra.host import Host
 
 from localcloud import account, balancers, cloud, machines, reconcile
@@ -100,9 +100,10 @@ def test_network_cut(identity: str, fetch: Fetch) -> None:
 
 
 def test_target_that_fails_its_check(host: Host, identity: str, fetch: Fetch) -> None:
-    host.check_output("docker stop proxy-traefik-1")
+    proxy = service(host, "proxy", "traefik")
+    host.check_output(f"docker stop {proxy}")
     assert eventually(lambda: health(identity) == "unhealthy", 30)
-    host.check_output("docker start proxy-traefik-1")
+    host.check_output(f"docker start {proxy}")
     assert eventually(lambda: fetch() == 200 and health(identity) == "healthy", 30)
 
 

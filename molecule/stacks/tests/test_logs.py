@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.scenario import Scenario, containers
+from shared.scenario import Scenario, containers, service
 from testinfra.host import Host
 
 CAP = 30 * 1000**2  # drover_platform.logs: three files of 10 MB
@@ -14,11 +14,11 @@ def test_two_gigabytes_to_stdout_grow_the_disk_by_the_cap(host: Host) -> None:
     def used() -> int:
         return int(host.check_output("du -sb /var/lib/docker/containers").split()[0])
 
-    before = used()
+    name, before = service(host, "people", "web"), used()
     line = "$(head -c 8000 /dev/zero | tr '\\0' x)"  # short lines would cost the engine minutes
-    host.check_output(f'docker exec people-web-1 sh -c "yes {line} | head -c 2000000000 > /proc/1/fd/1"')
+    host.check_output(f'docker exec {name} sh -c "yes {line} | head -c 2000000000 > /proc/1/fd/1"')
     assert used() - before <= 1.2 * CAP
-    seen = "docker logs --tail 100 people-web-1 2>&1 | grep -c xxxx"  # beside what the health check leaves
+    seen = f"docker logs --tail 100 {name} 2>&1 | grep -c xxxx"  # beside what the health check leaves
     assert int(host.check_output(seen)) > 0, "it was logged"
 
 

@@ -1,4 +1,4 @@
-"""The unit tests of the model that need a Compose, with the one of this host; elsewhere some are skipped."""
+"""The unit tests of the model that need a Compose, with the one of this host: `make unit` leaves them out."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _absolute(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Pro
     elif source in _HARMLESS:
         if not _read_only(mount):
             yield stack.view.problem(path, f"{quoted(source)} belongs to the host", "add :ro")
-    elif not (stack.name == PROXY and source == paths.ROUTES):
+    elif not (stack.name == PROXY and source in (paths.PROXY, paths.PAGES, paths.CHALLENGES)):
         yield from _of_host(stack, [name], path, source)
 
 

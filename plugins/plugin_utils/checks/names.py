@@ -34,6 +34,7 @@ def _taken(stacks: Sequence[Stack]) -> dict[str, str]:
         **{f"{stack.name}_default": stack.name for stack in stacks},
         **{networks.public_name(stack): f"the proxy's way to {stack.name}" for stack in stacks},
         **dict.fromkeys(_DOCKERS, "the host"),
+        networks.FIRST_NAME: "the proxy",
     }
 
 

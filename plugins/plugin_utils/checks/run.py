@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from ..problem import Problem
 from ..stack import Stack
 from . import (
+    certificates,
+    deploy,
     environment,
     health,
     images,
@@ -21,7 +23,7 @@ from . import (
     services,
 )
 
-_ONE = (environment, health, images, mounts, networks, privileges, publish, routes, secrets, services)
+_ONE = (deploy, environment, health, images, mounts, networks, privileges, publish, routes, secrets, services)
 
 
 def one_stack(stack: Stack, broken: Collection[str]) -> Iterator[Problem]:
@@ -36,3 +38,4 @@ def all_stacks(stacks: Sequence[Stack]) -> Iterator[Problem]:
     yield from routes.clashes(stacks)
     yield from publish.clashes(stacks)
     yield from names.clashes(stacks)
+    yield from certificates.uncovered(stacks)

@@ -13,7 +13,7 @@ from ..problem import Path, Problem
 from ..stack import Data, Stack, entries
 from ..words import listed, quoted, unwritable
 
-NEEDS = frozenset({"secrets", "env", "profiles"})
+NEEDS = frozenset({"secrets", "env", "profiles", "routes", "host", "port", "health"})
 _LONGEST = 64 * 1024
 
 
@@ -29,6 +29,7 @@ def problems(stack: Stack) -> Iterator[Problem]:
     """Empty and placeholder values, secrets nobody reads, and files that ask for one nobody gave."""
     read = {read.source for name in stack.services for read in secrets.reads(stack, name)}
     read |= {secret for name in stack.services for secret in environment.secret(stack, name).values()}
+    read |= {route["auth"] for route in stack.routes if route["auth"]}
     for name in stack.data["secrets"]:
         yield from _value(stack, name)
         if name not in read:

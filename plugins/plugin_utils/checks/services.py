@@ -11,6 +11,7 @@ from ..problem import Path, Problem
 from ..stack import Stack, entries, mapping, strings
 from ..words import close_to, listed, quoted
 
+OURS = "drover."  # labels by which the agent knows containers
 NEEDS = frozenset({"limits", "allow", "profiles"})
 
 
@@ -53,6 +54,7 @@ def problems(stack: Stack) -> Iterator[Problem]:
         yield from _dependencies(stack, name)
     for name, service in stack.view.services.items():
         yield from _replicas(stack, name)
+        yield from _labels(stack, name)
         for index, entry in enumerate(entries(service, "env_file")):
             required = name in stack.services and entry.get("required") is not False
             file = str(entry.get("path") or "")
@@ -80,6 +82,13 @@ def _replicas(stack: Stack, name: str) -> Iterator[Problem]:
             f"found {quoted(number)}",
             f"write a whole number from 0 to {replicas.MOST}",
         )
+
+
+def _labels(stack: Stack, name: str) -> Iterator[Problem]:
+    for key, _ in mapping(stack.view.services[name], "labels"):
+        if key.startswith(OURS):
+            found = f"labels that begin with {quoted(OURS)} are the platform's"
+            yield stack.view.problem(("services", name, "labels", key), found, "give it another name")
 
 
 def _dependencies(stack: Stack, name: str) -> Iterator[Problem]:

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Labels that explain a container to whoever looks at it; none changes from release to release."""
+"""Labels that explain a container to whoever looks at it."""
 
 from __future__ import annotations
 

@@ -14,6 +14,12 @@ from ..stack import PROXY, Stack, inner, mapping
 PUBLIC = "public"
 """The key in the override, where the file has none for it; a file's own network has another name."""
 
+FIRST = "first"
+FIRST_NAME = "0.proxy"
+"""Docker publishes a container's ports on the network whose name sorts first, and moves them when one comes
+that sorts before it: for a moment nobody answers, and connections are cut. This one is before any stack's.
+"""
+
 HOST_WIDE = (PUBLIC, "private")
 CLOSED: Plain = {"internal": True, "driver_opts": {"com.docker.network.bridge.inhibit_ipv4": "true"}}
 
@@ -24,9 +30,8 @@ def override(stack: Stack, name: str) -> Plain:
     if service.get("network_mode") or not stack.routed(name):
         return {}
     joined = [key for key, _ in mapping(service, "networks")] or ["default"]
-    return (
-        {"networks": dict.fromkeys([*joined, public_key(stack)])} if public_key(stack) not in joined else {}
-    )
+    wanted = [public_key(stack), *([FIRST] if stack.name == PROXY else [])]
+    return {"networks": dict.fromkeys([*joined, *wanted])} if set(wanted) - set(joined) else {}
 
 
 def definitions(stack: Stack) -> Plain:
@@ -50,7 +55,8 @@ def definitions(stack: Stack) -> Plain:
 def _public(stack: Stack) -> Plain:
     """The proxy's public network is the host's, every other stack has one of its own."""
     if stack.name == PROXY:
-        return {public_key(stack): Override({"name": PUBLIC, "external": True})}
+        shared = Override({"name": PUBLIC, "external": True})
+        return {public_key(stack): shared, FIRST: Override({"name": FIRST_NAME})}
     return {public_key(stack): Override({"name": public_name(stack)})}
 
 

@@ -28,6 +28,7 @@ def reads(stack: Stack, name: str) -> list[Read]:
     """The secrets that the service lists; a stack's only service reads every one that no variable holds."""
     listed = [_read(entry) for entry in entries(stack.view.services[name], "secrets") if entry.get("source")]
     known = {read.source for read in listed} | set(environment.secret(stack, name).values())
+    known |= {route["auth"] for route in stack.routes if route["auth"]}
     rest = [secret for secret in stack.data["secrets"] if secret not in known] if stack.single else []
     return [*listed, *(Read(secret, secret, None) for secret in rest)]
 

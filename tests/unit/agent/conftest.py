@@ -10,12 +10,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from docker_model import Docker, Place, place
-from drover import health, start
+from drover import health, release, start
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "DEADLINE", 0.3)
+    monkeypatch.setattr(release, "TIMEOUT", 0.3)
 
 
 @pytest.fixture

@@ -11,17 +11,18 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from drover.apply import Answer, Options, apply
 from drover.host import Host
 from drover.layout import Layout
-from drover.release import given, standing, wanted, wishes
 from drover.run import Result
 from drover.state import State
+from drover.wishes import every, given, standing, wanted
 
 
 class Killed(BaseException):
@@ -36,6 +37,12 @@ def stamp(moment: float) -> str:
         if moment
         else "0001-01-01T00:00:00Z"
     )
+
+
+def runs_by(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Result]) -> None:
+    """Let the command line run its programs so."""
+    for module in ("cli", "host"):
+        monkeypatch.setattr(f"drover.{module}.runner", lambda *_: run)
 
 
 @dataclass
@@ -58,6 +65,12 @@ class Box:
     depends: str = ""
     health: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
+    restart: str = "unless-stopped"
+    keeps: bool = False
+    error: str = ""  # what Docker says of it
+    ports: dict[str, str] = field(default_factory=dict)  # inside → address:port of the host
+    oneoff: bool = False
 
     def inspect(self) -> dict[str, Any]:
         label = "com.docker.compose."
@@ -67,18 +80,24 @@ class Box:
             f"{label}service": self.service,
             f"{label}config-hash": self.hash,
             f"{label}container-number": str(self.number),
-            f"{label}oneoff": "False",
+            f"{label}oneoff": str(self.oneoff),
             f"{label}depends_on": self.depends,
         }
+        if self.digest:
+            labels["drover.digest"] = self.digest
         state: dict[str, Any] = {
             "Status": self.status,
             "ExitCode": self.code,
             "StartedAt": stamp(self.started),
             "FinishedAt": stamp(0),
-            "Error": "",
+            "Error": self.error,
         }
         if self.health and self.status == "running":
             state["Health"] = {"Status": self.health, "Log": []}
+        ports = {
+            inside: [{"HostIp": end.partition(":")[0], "HostPort": end.partition(":")[2]}]
+            for inside, end in self.ports.items()
+        }
         return {
             "Id": self.identity,
             "Name": f"/{self.name}",
@@ -87,8 +106,17 @@ class Box:
             "Image": f"sha256:{self.image}",
             "Config": {"Image": self.image, "Labels": labels},
             "RestartCount": 0,
-            "NetworkSettings": {"Networks": {name: {"IPAddress": ""} for name in self.networks}},
+            "HostConfig": {
+                "RestartPolicy": {"Name": self.restart, "MaximumRetryCount": 0},
+                "PortBindings": ports,
+            },
+            "Mounts": [{"Type": "volume", "Name": "0" * 64, "RW": True}] if self.keeps else [],
+            "NetworkSettings": {"Networks": {name: {"IPAddress": ""} for name in self._networks()}},
         }
+
+    def _networks(self) -> set[str]:
+        """Before the first start Docker knows another project's network by its number alone."""
+        return {"f" * 64 if name == "public" and not self.started else name for name in self.networks}
 
 
 class Docker:
@@ -103,8 +131,12 @@ class Docker:
         self.ends: dict[str, int] = {}  # service → code with which its one-shot or program ends
         self.logs: dict[str, str] = {}
         self.rejects: dict[str, str] = {}  # project → Compose's words
+        self.commands_left: dict[str, tuple[str, int]] = {}  # container of a command → status, code
+        self.ran: list[tuple[str, str]] = []  # commands of deploys: service and text
         self.changes = 0
         self.kill_after: int | None = None
+        self.table = ""  # of nftables, that leads to the standby
+        self.watching: Callable[[], None] = lambda: None  # called at each change
         self.dies_before = ""  # the engine is gone from the first command on that has this word
         self.dead = False
         self._next = 0
@@ -116,6 +148,8 @@ class Docker:
     ) -> Result:
         words = list(command)
         self.commands.append(words)
+        if words[0] == "nft":
+            return self._nft(words, stdin)
         if words[0] != "docker":
             return Result(0, "", "")
         self.dead = self.dead or self.dies_before in words
@@ -132,7 +166,27 @@ class Docker:
         """Something changes now. A killed agent stops before it."""
         if self.kill_after is not None and self.changes >= self.kill_after:
             raise Killed
+        self.watching()
         self.changes += 1
+
+    def cut_power(self) -> None:
+        """Nothing runs any more."""
+        for box in self.boxes.values():
+            box.status = "exited" if box.status == "running" else box.status
+
+    def _nft(self, words: list[str], text: str) -> Result:
+        if words[1] == "list":
+            return Result(0 if self.table else 1, self.table, "No such file or directory")
+        self.tick()
+        self.table = text if words[1] == "-f" else ""
+        return Result(0, "", "")
+
+    def answers(self, port: str) -> Box | None:
+        """Who gets a new connection to this port of the host."""
+        running = [box for box in self.boxes.values() if box.status == "running"]
+        if f"dport {port} " in self.table:
+            return next((box for box in running if box.oneoff), None)
+        return next((box for box in running if f"0.0.0.0:{port}" in box.ports.values()), None)
 
     def forks(self) -> int:
         count = len(self.commands)
@@ -148,11 +202,14 @@ class Docker:
     # docker …
 
     def _ps(self, words: list[str]) -> str:
-        if any("drover.scratch" in word for word in words):
-            return ""
+        if any("drover.scratch" in word or "oneoff" in word for word in words):
+            return "\n".join(self.commands_left) if "--filter=status=exited" in words else ""
         return "\n".join(self.boxes)
 
-    def _inspect(self, words: list[str]) -> str:
+    def _inspect(self, words: list[str]) -> str | Result:
+        if "--format" in words:
+            found = self.commands_left.get(words[-1])
+            return Result(0, f"{found[0]}\n", "") if found else Result(1, "", "No such container")
         return json.dumps([self.boxes[word].inspect() for word in words if word in self.boxes])
 
     def _start(self, words: list[str]) -> Result:
@@ -161,6 +218,11 @@ class Docker:
             return Result(1, "", "No such container")
         if box.networks - self.networks:
             return Result(1, "", "network 123 not found")
+        taken = {
+            end for each in self.boxes.values() if each.status == "running" for end in each.ports.values()
+        }
+        if taken & set(box.ports.values()) and box.status != "running":
+            return Result(1, "", "port is already allocated")
         self.tick()
         box.started = time.time()
         ends = self.ends.get(box.service, 0 if box.oneshot else None)
@@ -168,9 +230,29 @@ class Docker:
         return Result(0, "", "")
 
     def _stop(self, words: list[str]) -> str:
-        self.tick()
-        self.boxes[words[-1]].status = "exited"
+        for word in words[2:]:
+            if word in self.boxes and self.boxes[word].status not in ("exited", "created"):
+                self.tick()
+                self.boxes[word].status, self.boxes[word].code = "exited", 137
         return ""
+
+    def _kill(self, words: list[str]) -> Result:
+        box = self.boxes[words[-1]]
+        if box.status != "running":
+            return Result(1, "", f"container {box.name} is not running")
+        self.tick()
+        box.status, box.code = "exited", 137
+        return Result(0, "", "")
+
+    def _update(self, words: list[str]) -> str:
+        for word in words[3:]:
+            self.tick()
+            self.boxes[word].restart = words[2].partition("=")[2]
+        return ""
+
+    def _wait(self, words: list[str]) -> str:
+        _, code = self.commands_left[words[-1]]
+        return str(code)
 
     def _restart(self, words: list[str]) -> str:
         for word in words[2:]:
@@ -185,6 +267,7 @@ class Docker:
 
     def _rm(self, words: list[str]) -> str:
         for word in words[2:]:
+            self.commands_left.pop(word, None)
             if word in self.boxes:
                 self.tick()
                 del self.boxes[word]
@@ -195,7 +278,9 @@ class Docker:
         self.boxes[words[2]].name = words[3]
         return ""
 
-    def _logs(self, words: list[str]) -> str:
+    def _logs(self, words: list[str]) -> str | Result:
+        if words[-1] not in self.boxes:
+            return Result(1, "", "No such container")
         return self.logs.get(self.boxes[words[-1]].service, "")
 
     def _create(self, words: list[str]) -> str:
@@ -256,8 +341,37 @@ class Docker:
         folder = Path(words[words.index("--project-directory") + 1])
         if project in self.rejects:
             return Result(1, "", self.rejects[project])
+        if "--detach" in words:
+            return self._beside(project, folder, words)
+        if "run" in words:
+            return self._run(words)
         forced = words[words.index("--force-recreate") + 1 :] if "--force-recreate" in words else []
-        return self._converge(project, folder, forced)
+        scale = dict(word.split("=") for word in words if "=" in word and not word.startswith("--"))
+        return self._converge(project, folder, forced, {name: int(count) for name, count in scale.items()})
+
+    def _run(self, words: list[str]) -> Result:
+        at = words.index("--name")
+        name, service, text = words[at + 1], words[at + 2], " ".join(words[at + 3 :])
+        code = self.ends.get(text, 0)
+        self.tick()
+        self.commands_left[name] = ("exited", code)
+        self.ran.append((service, text))
+        self.tick()
+        return Result(code, self.logs.get(text, ""), "")
+
+    def _beside(self, project: str, folder: Path, words: list[str]) -> Result:
+        name, service = words[words.index("--name") + 1], words[-1]
+        file = json.loads((folder / "compose.yaml").read_text())
+        done = self._make(project, service, file[service], name, 1)
+        if done.code:
+            return done
+        box = self.named(name)
+        box.oneoff, box.restart = True, "no"
+        given = dict(word.partition("=")[::2] for word in words if word.startswith("--"))
+        box.labels = dict([given["--label"].split("=")])
+        address, _, inside = given["--publish"].rpartition(":")
+        box.ports = {inside: f"{address.rstrip(':')}:32768"}
+        return self._start(["docker", "start", box.identity])
 
     def _down(self, project: str, *, volumes: bool) -> Result:
         for box in [box for box in self.boxes.values() if box.stack == project]:
@@ -273,7 +387,7 @@ class Docker:
             del self.volumes[name]
         return Result(0, "", "")
 
-    def _converge(self, project: str, folder: Path, forced: list[str]) -> Result:
+    def _converge(self, project: str, folder: Path, forced: list[str], scale: dict[str, int]) -> Result:
         file = json.loads((folder / "compose.yaml").read_text())
         for network in (f"{project}_default", f"{project}_public"):
             if network not in self.networks:
@@ -282,30 +396,43 @@ class Docker:
         if any(service.get("volume") for service in file.values()) and f"{project}_db" not in self.volumes:
             self.tick()
             self.volumes[f"{project}_db"] = project
-        for box in [box for box in self.boxes.values() if box.stack == project and box.service not in file]:
-            self.tick()
-            del self.boxes[box.identity]
         for name, service in file.items():
-            if not forced or name in forced:
-                done = self._service(project, name, service, forced)
+            if not forced or name in forced or self._diverged(project, name, service, forced, file):
+                done = self._service(project, name, service, forced, scale.get(name, 1))
                 if done.code:
                     return done
         return Result(0, "", "")
 
-    def _service(self, project: str, name: str, service: dict[str, Any], forced: list[str]) -> Result:
-        own = [box for box in self.boxes.values() if (box.stack, box.service) == (project, name) and box.hash]
-        digest = config_hash(service)
-        for number in range(1, service.get("replicas", 1) + 1):
-            usual = f"{project}-{name}-{number}"
-            box = next((box for box in own if box.number == number), None)
-            if box and (box.hash != digest or name in forced):
-                done = self._recreate(project, name, service, box, usual)
-                if done.code:
-                    return done
-            elif box is None:
-                done = self._make(project, name, service, usual, number)
-                if done.code:
-                    return done
+    def _diverged(
+        self, project: str, name: str, service: dict[str, Any], forced: list[str], file: dict[str, Any]
+    ) -> bool:
+        """What a forced service depends on, and is not as the file has it, is made anew with it."""
+        needs = {part.split(":")[0] for each in forced for part in file[each].get("depends", "").split(",")}
+        own = [box for box in self.boxes.values() if (box.stack, box.service) == (project, name)]
+        assert name not in needs or all(box.hash == config_hash(service) for box in own), (
+            f"Compose would make {name} anew, unasked"
+        )
+        return False
+
+    def _service(
+        self, project: str, name: str, service: dict[str, Any], forced: list[str], count: int
+    ) -> Result:
+        """What is there is left alone unless forced; new ones count on from the highest number."""
+        own = [
+            box
+            for box in self.boxes.values()
+            if (box.stack, box.service) == (project, name) and box.hash and not box.oneoff
+        ]
+        for box in own if name in forced else ():
+            done = self._recreate(project, name, service, box, f"{project}-{name}-{box.number}")
+            if done.code:
+                return done
+        last = max((box.number for box in own), default=0)
+        assert count >= len(own), f"Compose would remove containers of {name}"
+        for number in range(last + 1, last + 1 + count - len(own)):
+            done = self._make(project, name, service, f"{project}-{name}-{number}", number)
+            if done.code:
+                return done
         return Result(0, "", "")
 
     def _recreate(self, project: str, name: str, service: dict[str, Any], old: Box, usual: str) -> Result:
@@ -327,7 +454,8 @@ class Docker:
         self.tick()
         self._next += 1
         identity = hashlib.sha256(str(self._next).encode()).hexdigest()
-        networks = {f"{project}_default", *([f"{project}_public"] if service.get("public") else [])}
+        own = {"proxy": ["public"]}.get(project, [f"{project}_public"] if service.get("public") else [])
+        networks = {f"{project}_default", *own}
         self.boxes[identity] = Box(
             identity,
             called,
@@ -341,14 +469,22 @@ class Docker:
             depends=service.get("depends", ""),
             health=service.get("health", ""),
             labels=service.get("labels", {}),
+            digest=service_digest(service),
+            keeps=service.get("keeps", False),
+            ports=dict(service.get("ports", {})),
         )
         return Result(0, "", "")
+
+
+def service_digest(service: dict[str, Any]) -> str:
+    one = {key: value for key, value in service.items() if key != "replicas"}
+    return hashlib.sha256(json.dumps(one, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def config_hash(service: dict[str, Any]) -> str:
     """As Compose does, the contents of env_files are part of it."""
     env = Path(service["env_file"]).read_text() if service.get("env_file") else ""
-    return hashlib.sha256((json.dumps(service, sort_keys=True) + env).encode()).hexdigest()
+    return hashlib.sha256((service_digest(service) + env).encode()).hexdigest()
 
 
 @dataclass
@@ -367,7 +503,7 @@ class Place:
         host = self.host(write=not options.get("check"))
         try:
             told = given(json.dumps(list(manifests)))
-            return apply(host, wishes(self.layout, choose), Options(**options), told)
+            return apply(host, every(self.layout, choose), Options(**options), told)
         finally:
             host.state.close()
 
@@ -383,6 +519,7 @@ class Place:
         version: str = "1",
         secrets: dict[str, str] | None = None,
         wanted: bool = True,
+        deploy: dict[str, Any] | None = None,
     ) -> str:
         """Put a release and its secrets on the disk as the tree module does; return the release."""
         folder = self.layout.stack(stack)
@@ -396,10 +533,12 @@ class Place:
             "version": version,
             "routes": list(routes),
             "data_folders": [],
+            "deploy": deploy or {},
             "networks": [f"{stack}_public"] if routes and stack != "proxy" else [],
             "services": {
                 name: {
-                    "digest": hashlib.sha256(json.dumps(service).encode()).hexdigest()[:12],
+                    "digest": service_digest(service),
+                    "order": service.get("order", "stop-first" if service.get("oneshot") else "start-first"),
                     "image": service["image"],
                     "kind": "oneshot" if service.get("oneshot") else "service",
                     "replicas": service.get("replicas", 1),
@@ -444,18 +583,21 @@ class Place:
         beside.replace(file)
 
     def state(self, stack: str) -> dict[str, Any]:
-        """The end state: what a run leaves, without times and identities."""
-        found = {
-            box.name: (box.hash, box.image, box.status, box.code, sorted(box.networks))
-            for box in self.docker.boxes.values()
-            if box.stack == stack
-        }
-        route = self.layout.routes / f"{stack}.yml"
+        """The end state: what a run leaves, without times, identities and the numbers in names."""
+        own = [box for box in self.docker.boxes.values() if box.stack == stack]
+        assert all(box.name == f"{stack}-{box.service}-{box.number}" for box in own)
+        found = [
+            (box.service, box.hash, box.image, box.status, box.code, sorted(box.networks)) for box in own
+        ]
+        path = self.layout.routes / f"{stack}.yml"
+        route = path.read_text() if path.exists() else ""
+        servers = set(re.findall(r"http://([a-z0-9-]+):", route))
+        assert servers <= {box.name for box in own if box.status == "running"}
         current = self.layout.stack(stack) / "current"
-        proxy = sorted(self.docker.named("proxy-traefik-1").networks)
+        proxy = sorted(next(box for box in self.docker.boxes.values() if box.service == "traefik").networks)
         return {
-            "boxes": found,
-            "route": route.read_text() if route.exists() else "",
+            "boxes": sorted(found),
+            "route": re.sub(r"((?:http://|\")[a-z-]+)-\d+(?=[:\"])|[0-9a-f]{16}(?=\.)", r"\1", route),
             "proxy": proxy,
             "current": current.readlink().name if current.is_symlink() else "",
         }
@@ -467,3 +609,20 @@ def place(folder: Path, docker: Docker) -> Place:
     found.apply()
     docker.commands.clear()
     return found
+
+
+def killed_anywhere(
+    folder: Path, scenario: Callable[[Path], Place], manifests: Sequence[dict[str, Any]] = ()
+) -> Iterator[tuple[int, Place, Place]]:
+    """For each change of a whole run: its number, a host whose agent was killed there, the whole one."""
+    whole = scenario(folder / "whole")
+    assert not whole.apply(manifests).errors
+    points = whole.docker.changes
+    assert points > 10
+    for point in range(points):
+        here = scenario(folder / str(point))
+        here.docker.kill_after = point
+        with pytest.raises(Killed):
+            here.apply(manifests)
+        here.docker.kill_after = None
+        yield point, here, whole

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import configparser
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from docker_model import Docker, Killed, Place, place
-from drover import cli, routes, start
+import yaml
+from docker_model import Docker, Killed, Place, killed_anywhere, place, runs_by
+from drover import cli, proxy, routes, watch
 from drover.docker import observe
 from drover.layout import Layout
-from drover.proxy import traefik
-from drover.release import Manifest, Route
+from drover.release import Manifest
+from drover.route import Route
 from drover.run import DroverError, Result
 
 WEB: dict[str, Any] = {
@@ -50,14 +50,16 @@ def test_first_apply_brings_everything(shop: Place) -> None:
     assert shop.docker.of("shop") == ["shop-db-1", "shop-migrate-1", "shop-web-1"]
     assert shop.docker.named("shop-web-1").started > shop.docker.named("shop-migrate-1").started > 0
     assert "shop_public" in shop.docker.named("proxy-traefik-1").networks
-    route = json.loads((shop.layout.routes / "shop.yml").read_text())
+    route = yaml.safe_load((shop.layout.routes / "shop.yml").read_text())
     assert route["http"]["services"]["shop-0"]["loadBalancer"]["servers"] == [{"url": "http://shop-web-1:80"}]
     assert (shop.layout.stack("shop") / "current").readlink() == (
         shop.layout.stack("shop") / "wanted"
     ).readlink()
 
 
-def test_second_apply_does_nothing_and_costs_two_commands_whatever_the_number_of_stacks(shop: Place) -> None:
+def test_second_apply_does_nothing_and_costs_three_commands_whatever_the_number_of_stacks(
+    shop: Place,
+) -> None:
     for number in range(10):
         shop.write(f"app{number}", {"app": {"image": "app:1"}})
     assert shop.apply().changed
@@ -65,7 +67,7 @@ def test_second_apply_does_nothing_and_costs_two_commands_whatever_the_number_of
     shop.docker.commands.clear()
     answer = shop.apply()
     assert not answer.changed and not answer.errors and answer.before == answer.after == ""
-    assert [command[1] for command in shop.docker.commands] == ["ps", "inspect"]
+    assert [command[1] for command in shop.docker.commands] == ["ps", "inspect", "list"]
     assert starts(shop) == before
 
 
@@ -73,8 +75,11 @@ def test_only_what_changed_is_made_anew_and_a_finished_one_shot_does_not_run_aga
     before = starts(shop)
     shop.write("shop", {**SHOP, "web": {**WEB, "image": "web:2"}}, routes=[ROUTE], version="2")
     answer = shop.apply()
-    assert [step.text for step in answer.plans["shop"].steps] == ["recreate web: image web:1 → web:2"]
-    assert restarted(before, shop) == {"shop-web-1"}
+    assert [step.text for step in answer.plans["shop"].steps] == [
+        "replace web: image web:1 → web:2 (start-first)",
+        "change the route of shop.example.com",
+    ]
+    assert restarted(before, shop) == {"shop-web-2"} and "shop-web-1" not in starts(shop)
     assert not shop.apply().changed
 
 
@@ -86,17 +91,21 @@ def test_changed_one_shot_runs_before_what_waits_for_it(shop: Place) -> None:
     )
     before = starts(shop)
     shop.apply()
-    assert restarted(before, shop) == {"shop-web-1", "shop-migrate-1"}
-    assert shop.docker.named("shop-migrate-1").started < shop.docker.named("shop-web-1").started
+    assert restarted(before, shop) == {"shop-web-2", "shop-migrate-2"}
+    assert shop.docker.named("shop-migrate-2").started < shop.docker.named("shop-web-2").started
 
 
-def test_rotated_secret_file_restarts_its_reader_only(shop: Place) -> None:
-    before, identity = starts(shop), shop.docker.named("shop-web-1").identity
-    shop.secret("shop", "web/password", "new")
-    assert [step.kind for step in shop.apply().plans["shop"].steps] == ["restart"]
-    assert restarted(before, shop) == {"shop-web-1"}
-    assert shop.docker.named("shop-web-1").identity == identity
-    assert not shop.apply().changed
+@pytest.mark.parametrize("order", ["start-first", "stop-first"])
+def test_rotated_secret_file_concerns_its_reader_only(here: Place, order: str) -> None:
+    """Beside the old one where both can run; else a restart is enough."""
+    here.write("shop", {**SHOP, "web": {**WEB, "order": order}}, secrets={"web/password": "old"})
+    here.apply()
+    before = starts(here)
+    here.secret("shop", "web/password", "new")
+    beside = order == "start-first"
+    assert [step.kind for step in here.apply().plans["shop"].steps] == ["create" if beside else "restart"]
+    assert restarted(before, here) == {"shop-web-2" if beside else "shop-web-1"}
+    assert not here.apply().changed
 
 
 def test_secret_from_the_future_restarts_once(shop: Place) -> None:
@@ -115,7 +124,7 @@ def test_newer_secret_environment_makes_its_reader_anew_once(here: Place, conten
     before = starts(here)
     here.secret("shop", "web.env", content)
     assert here.apply().changed
-    assert restarted(before, here) == {"shop-web-1"}
+    assert restarted(before, here) == {"shop-web-2"}
     assert not here.apply().changed
 
 
@@ -196,9 +205,9 @@ def test_proxy_is_connected_before_the_route_leads_there(
     connected: list[bool] = []
     real = routes.write
 
-    def write(layout: Layout, stack: str, content: str) -> None:
+    def write(layout: Layout, stack: str, content: str, run: Any = None) -> None:
         connected.append("shop_public" in here.docker.named("proxy-traefik-1").networks)
-        real(layout, stack, content)
+        real(layout, stack, content, run)
 
     monkeypatch.setattr(routes, "write", write)
     here.write("shop", SHOP, routes=[ROUTE])
@@ -210,7 +219,7 @@ def test_route_that_the_proxy_would_stumble_over_is_never_written(here: Place) -
     routes.write(
         here.layout,
         "shop",
-        traefik.render(
+        proxy.render(
             Manifest("shop", routes=(Route("shop.example.com", "/", "web", 80, None),)),
             {"web": ["shop-web-1"]},
         ),
@@ -238,7 +247,9 @@ def test_failed_stack_keeps_current_names_service_and_hides_secrets_while_others
     )
     shop.write("blog", {"app": {"image": "blog:1"}})
     answer = shop.apply()
-    assert answer.errors == ["shop/web: ended with 3\n  | cannot log in with ***\n  | bye"]
+    assert answer.errors == [
+        "shop/web: ended with 3; version 1 serves on\n  | cannot log in with ***\n  | bye"
+    ]
     assert answer.failed == {"shop"}
     assert shop.state("shop")["current"] == current
     assert (
@@ -273,7 +284,7 @@ def test_release_that_compose_rejects_changes_nothing_of_its_stack(shop: Place) 
     shop.write("shop", {**SHOP, "web": {**WEB, "image": "web:2"}}, routes=[ROUTE])
     shop.write("good", {"app": {"image": "good:1"}})
     answer = shop.apply()
-    assert answer.errors == ["shop: Compose: services.web: unknown key imagee"]
+    assert answer.errors == ["shop: Compose: services.web: unknown key imagee; version 1 serves on"]
     assert starts(shop).items() >= before.items() and shop.docker.named("good-app-1").status == "running"
 
 
@@ -285,7 +296,8 @@ def test_missing_secret_changes_nothing_of_its_stack(shop: Place, gone: str) -> 
     shop.write("shop", {**SHOP, "web": reads}, routes=[ROUTE], secrets=secrets)
     (folder / gone).unlink()
     before = starts(shop)
-    assert shop.apply().errors == [f"shop: {folder / gone} is missing; run the playbook, which puts it there"]
+    missing = f"{folder / gone} is missing; run the playbook, which puts it there"
+    assert shop.apply().errors == [f"shop: {missing}; version 1 serves on"]
     assert starts(shop) == before
 
 
@@ -293,7 +305,8 @@ def test_missing_image_changes_nothing_of_its_stack(shop: Place) -> None:
     before = starts(shop)
     shop.write("shop", {**SHOP, "web": {**WEB, "image": "web:9"}}, routes=[ROUTE])
     del shop.docker.images["web:9"]
-    assert shop.apply().errors == ["shop: image web:9 is not here and could not be pulled: manifest unknown"]
+    missing = "image web:9 is not here and could not be pulled: manifest unknown"
+    assert shop.apply().errors == [f"shop: {missing}; version 1 serves on"]
     assert starts(shop) == before
 
 
@@ -346,7 +359,7 @@ def test_engine_that_dies_is_recorded_and_told_for_every_stack_that_was_pending(
 
 
 def test_engine_that_dies_while_the_stacks_start(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "observe", dies(shop.docker))
+    monkeypatch.setattr(watch, "observe", dies(shop.docker))
     shop.write("blog", {"app": {"image": "blog:1"}})
     answer = shop.apply()
     assert answer.changed and len(answer.errors) == 1 and "blog: Docker does not answer" in answer.errors[0]
@@ -373,16 +386,6 @@ def dies(docker: Docker, looks: int = 0) -> Any:
     return look
 
 
-def test_look_whether_the_proxy_serves_fails_no_stack(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(run: Any) -> Any:
-        raise DroverError("Docker does not answer")
-
-    monkeypatch.setattr("drover.finish.observe", fails)
-    shop.write("shop", {**SHOP, "web": {**WEB, "image": "web:2"}}, routes=[ROUTE], version="2")
-    assert not shop.apply().errors
-    assert told_of(shop)[0] == set()
-
-
 def test_answer_of_docker_that_was_cut_off_is_no_traceback(shop: Place) -> None:
     shop.docker._inspect = lambda words: Result(1, "[{", "")  # type: ignore[method-assign,assignment,return-value]
     assert "Docker does not answer" in shop.apply().errors[0]
@@ -393,7 +396,7 @@ def test_boot_without_docker_tells_of_it_and_hides_secrets(
 ) -> None:
     shop.secret("shop", "web/password", "hunter2-secret")
     monkeypatch.setattr(cli, "DOCKER_SECONDS", 0.0)
-    monkeypatch.setattr(cli, "runner", lambda *_: lambda *_, **__: Result(1, "", "no hunter2-secret"))
+    runs_by(monkeypatch, lambda *_, **__: Result(1, "", "no hunter2-secret"))
     assert cli.main(["--root", str(shop.layout.root), "boot"]) == 1
     said = capsys.readouterr().err
     assert "no ***" in said and "hunter2" not in said
@@ -474,7 +477,8 @@ def test_dry_run_foresees_a_rotation(shop: Place) -> None:
     path = str(shop.layout.secrets("shop") / "web" / "password")
     answer = shop.apply(check=True, touched=frozenset([path]))
     assert [step.text for step in answer.plans["shop"].steps] == [
-        "restart web: a secret is newer than its start"
+        "replace web: a secret is newer than its start (start-first)",
+        "change the route of shop.example.com",
     ]
 
 
@@ -514,16 +518,7 @@ def ends(here: Place) -> dict[str, Any]:
 
 
 def test_killed_anywhere_and_run_again_it_ends_the_same(tmp_path: Path) -> None:
-    whole = scenario(tmp_path / "whole")
-    assert not whole.apply([OLD]).errors
-    points = whole.docker.changes
-    assert points > 20
-    for point in range(points):
-        here = scenario(tmp_path / str(point))
-        here.docker.kill_after = point
-        with pytest.raises(Killed):
-            here.apply([OLD])
-        here.docker.kill_after = None
+    for point, here, whole in killed_anywhere(tmp_path, scenario, [OLD]):
         assert not here.apply([OLD]).errors, point
         assert ends(here) == ends(whole), point
         assert not here.apply([OLD]).changed, point

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from drover import compose, disk, facts, health, release, routes, secrets, state
+from drover import compose, disk, facts, health, proxy, release, routes, secrets, state, wishes
 from drover.docker import Container, Dependency, dependencies, parse, seconds
 from drover.layout import Layout
 from drover.lock import held
-from drover.proxy import traefik
-from drover.release import Manifest, Probe, Route, Service
+from drover.release import Manifest, Probe, Service
+from drover.route import Route
 from drover.run import TIMED_OUT, DroverError, environment, runner
 from drover.state import Row, Seen, State
 from hypothesis import given, settings
@@ -102,7 +105,7 @@ def test_manifest_of_another_stack_is_not_taken(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(MANIFEST))
     with pytest.raises(DroverError, match="describes shop"):
-        release.load(Layout(tmp_path), "blog", "0123456789abcdef")
+        wishes.load(Layout(tmp_path), "blog", "0123456789abcdef")
 
 
 # Routes
@@ -110,16 +113,18 @@ def test_manifest_of_another_stack_is_not_taken(tmp_path: Path) -> None:
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}[a-z0-9]", fullmatch=True)
 HOSTS = st.lists(NAMES, min_size=1, max_size=4).map(".".join)
 PATHS = st.from_regex(r"/([a-z0-9._~-]+/?){0,3}", fullmatch=True)
-ROUTES = st.builds(Route, HOSTS, PATHS, st.just("web"), st.integers(1, 65535), st.none() | PATHS)
+ROUTES = st.tuples(HOSTS, PATHS, st.just("web"), st.integers(1, 65535), st.none() | PATHS).map(
+    lambda found: Route(*found)
+)
 
 
 @given(NAMES, st.lists(ROUTES, min_size=1, max_size=5), st.integers(1, 4))
 @settings(max_examples=60)
 def test_what_is_rendered_is_valid(stack: str, found: list[Route], count: int) -> None:
     names = [f"{stack}-web-{number}" for number in range(1, count + 1)]
-    text = traefik.render(Manifest(stack, routes=tuple(found)), {"web": names})
-    traefik.validate(text)
-    assert text.count("http://") == count * len(found)
+    text = proxy.render(Manifest(stack, routes=tuple(found)), {"web": names})
+    assert proxy.mark(text)
+    assert text.count('"http://') == count * len(found)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -127,7 +132,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(each for key, item in inside for each in leaves(item, (*path, key)))]
 
 
-GOOD = traefik.render(
+GOOD = proxy.render(
     Manifest(
         "shop",
         routes=(Route("a.example", "/api", "web", 80, "/up"), Route("a.example", "/", "web", 80, None)),
@@ -136,43 +141,47 @@ GOOD = traefik.render(
 )
 
 
-@pytest.mark.parametrize("path", leaves(json.loads(GOOD)), ids=str)
+HEAD, DATA, BODY = (*GOOD.split("\n", 2)[:2], json.loads(GOOD.split("\n", 2)[2]))
+
+
+@pytest.mark.parametrize("path", leaves(BODY), ids=str)
 @pytest.mark.parametrize("damage", [None, {"surprise": 1}, ["`"], "x` || Host(`y", 10**9, True], ids=str)
 def test_route_file_with_anything_unexpected_is_refused(path: tuple[Any, ...], damage: Any) -> None:
-    content = json.loads(GOOD)
-    if not path:
-        content = damage
-    else:
-        at = content
-        for step in path[:-1]:
-            at = at[step]
-        at[path[-1]] = damage
-    if path and path[-1] == "priority" and damage == 10**9:
+    content = damaged(BODY, path, damage)
+    with pytest.raises(ValueError):
+        proxy.mark(f"{HEAD}\n{DATA}\n{json.dumps(content, indent=2)}\n")
+
+
+@pytest.mark.parametrize("path", leaves(json.loads(DATA[2:])), ids=str)
+@pytest.mark.parametrize("damage", [None, {"surprise": 1}, ["`"], "x` || Host(`y", -1], ids=str)
+def test_route_file_that_says_anything_else_of_itself_is_refused(path: tuple[Any, ...], damage: Any) -> None:
+    data = damaged(json.loads(DATA[2:]), path, damage)
+    if data == json.loads(DATA[2:]):  # null was null
         return
     with pytest.raises(ValueError):
-        traefik.validate(json.dumps(content))
+        proxy.mark(GOOD.replace(DATA, f"# {json.dumps(data, sort_keys=True)}"))
+
+
+def damaged(content: Any, path: tuple[Any, ...], damage: Any) -> Any:
+    if not path:
+        return damage
+    at = content = copy.deepcopy(content)
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = damage
+    return content
 
 
 @pytest.mark.parametrize("text", ["", "{", GOOD[:-10], "http: {}", "{}", "[]"])
 def test_route_file_that_is_cut_off_or_empty_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        traefik.validate(text)
+        proxy.mark(text)
 
 
 def test_path_route_matches_whole_segments_and_wins_over_its_host() -> None:
-    routers = json.loads(GOOD)["http"]["routers"]
+    routers = BODY["http"]["routers"]
     assert routers["shop-0"]["rule"] == "Host(`a.example`) && (Path(`/api`) || PathPrefix(`/api/`))"
     assert routers["shop-0"]["priority"] > routers["shop-1"]["priority"]
-
-
-def test_servers_are_the_replicas_that_run_whatever_their_numbers() -> None:
-    """Compose makes a third replica when the first of two was removed by hand."""
-    two = Manifest("shop", services={"web": PLAIN._replace(replicas=2)}, routes=(SHOP,))
-    third = container("web", number=3, name="shop-web-3")
-    second = third._replace(number=2, name="shop-web-2")
-    assert "shop-web-1" in routes.text(two, [second]) and "shop-web-2" in routes.text(two, [second])
-    both = routes.text(two, [second, third])
-    assert "shop-web-3" in both and "shop-web-1" not in both
 
 
 SHOP = Route("a.example", "/api/", "web", 80, None)
@@ -182,7 +191,7 @@ def test_places_are_read_back_from_a_route_file(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     assert routes.places(layout, "shop") == frozenset()
     found = Manifest("shop", services={"web": PLAIN}, routes=(SHOP, SHOP._replace(path="/")))
-    routes.write(layout, "shop", routes.text(found, []))
+    routes.write(layout, "shop", routes.text(found, {"web": ["shop-web-1"]}))
     assert (
         routes.places(layout, "shop")
         == set(map(routes.place, found.routes))
@@ -222,11 +231,13 @@ def test_containers_of_compose_run_are_left_alone() -> None:
     assert parse(json.dumps([raw])) == ()
 
 
-def test_compose_is_always_given_the_whole_project() -> None:
-    command = compose.create(Path("/r"), Manifest("shop", file="docker-compose.yml"))
-    assert command[-1] == "--remove-orphans" and "up" not in command
-    assert "/r/docker-compose.yml" in command
-    assert compose.create(Path("/r"), Manifest("shop"), ["web"])[-2:] == ["--force-recreate", "web"]
+def test_compose_makes_what_is_missing_and_removes_nothing() -> None:
+    wish = Manifest("shop", file="docker-compose.yml")
+    command = compose.create(Path("/r"), wish, {"web": 3})
+    assert command[-3:] == ["--scale", "web=3", "--no-recreate"]
+    assert not {"up", "--remove-orphans"} & set(command) and "/r/docker-compose.yml" in command
+    renew = compose.renew(Path("/r"), wish, {"web": 1}, ["web"])
+    assert renew[-4:] == ["--scale", "web=1", "--force-recreate", "web"]
     assert "--volumes" not in compose.down("shop", volumes=False)
 
 
@@ -251,10 +262,8 @@ ONCE = PLAIN._replace(oneshot=True)
 BEGAN, NOW = 50.0, 200.0
 
 
-def judge(
-    manifest: Manifest, *found: Container, again: frozenset[str] = frozenset(), **silent: str
-) -> health.Judgement:
-    return health.judge(manifest, found, again, BEGAN, NOW, silent)
+def judge(manifest: Manifest, *found: Container, **silent: str) -> health.Judgement:
+    return health.judge(manifest, found, BEGAN, NOW, silent)
 
 
 @pytest.mark.parametrize(
@@ -284,19 +293,18 @@ def test_judgement_of_a_service(found: Container, outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "again", "outcome"),
+    ("found", "outcome"),
     [
-        (container("job", "exited"), False, "well"),
-        (container("job", "exited", started=10.0), False, "well"),
-        (container("job", "exited", started=10.0), True, "start"),
-        (container("job", "exited"), True, "well"),
-        (container("job", "exited", code=1), False, "failed"),
-        (container("job", "exited", code=255, started=10.0), False, "start"),
-        (container("job"), False, "waits"),
+        (container("job", "exited"), "well"),
+        (container("job", "exited", started=10.0), "well"),
+        (container("job", "created", started=0.0), "start"),
+        (container("job", "exited", code=1), "failed"),
+        (container("job", "exited", code=255, started=10.0), "start"),
+        (container("job"), "waits"),
     ],
 )
-def test_judgement_of_a_one_shot(found: Container, again: bool, outcome: str) -> None:
-    judgement = judge(wish(job=ONCE), found, again=frozenset(["job"]) if again else frozenset())
+def test_judgement_of_a_one_shot(found: Container, outcome: str) -> None:
+    judgement = judge(wish(job=ONCE), found)
     assert judgement.well if outcome == "well" else getattr(judgement, outcome), judgement
 
 
@@ -514,9 +522,9 @@ def test_state_is_kept(tmp_path: Path) -> None:
 
 def test_old_releases_are_forgotten(tmp_path: Path) -> None:
     state = State(tmp_path / "state.db")
-    for number in range(20):
+    for number in range(70):
         state.record_applied("shop", f"r{number}", {"web": Seen("h", frozenset())}, float(number))
-    assert sorted(state.seen()["shop"]) == sorted(f"r{number}" for number in range(10, 20))
+    assert sorted(state.seen()["shop"]) == sorted(f"r{number}" for number in range(10, 70))
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
@@ -583,3 +591,24 @@ def test_secrets_never_reach_an_error_of_a_command(tmp_path: Path) -> None:
     call: Callable[..., Any] = runner()
     done = call(["sh", "-c", "exit 3"], stdin="hunter2")
     assert "hunter2" not in done.words
+
+
+@pytest.mark.parametrize(
+    ("answer", "goes"), [(b"HTTP/1.1 418 no\r\n\r\n", True), (b"HTTP/1.1 404 no\r\n\r\n", False)]
+)
+def test_proxy_goes_by_a_file_whose_mark_it_answers_itself(answer: bytes, goes: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+        asked = health.Question("x", "127.0.0.1", Probe(server.getsockname()[1], "/"), "mark.invalid")
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                assert b"Host: mark.invalid" in connection.recv(2000)
+                connection.sendall(answer)
+
+        with ThreadPoolExecutor() as pool:
+            served = pool.submit(serve)
+            assert health.goes_by(asked) is goes
+            served.result()
+    assert not health.goes_by(asked), "nobody is there any more"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker_model import Place
+from docker_model import Place, runs_by
 from drover import channels, cli, disk, health, report, sender, status
 from drover.host import Host
 from drover.layout import Layout
@@ -252,7 +252,7 @@ def test_why_an_event_is_not_delivered_is_kept_and_hides_the_address(
     host.layout.channels.write_text(TWO)
     report.report(host, EVENT)
     channel.down = "slack://token-a/token-b"
-    monkeypatch.setattr(cli, "runner", lambda *_: channel)
+    runs_by(monkeypatch, channel)
     assert cli.main(["--root", str(host.layout.root), "send"]) == 1
     said = capsys.readouterr().err
     waiting = sender.head(host)
@@ -363,7 +363,7 @@ def test_history_says_who_asked(
         monkeypatch.delenv(variable, raising=False)
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
-    monkeypatch.setattr(cli, "runner", lambda *_: shop.docker)
+    runs_by(monkeypatch, shop.docker)
     shop.write("shop", {"web": {"image": "web:2", "public": True}}, version="2")
     assert cli.main(["--root", str(shop.layout.root), "apply", f"--who={given_name}"]) == 0
     assert shop.host().state.last()["shop"].who == who

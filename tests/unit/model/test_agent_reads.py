@@ -12,8 +12,9 @@ import yaml
 from ansible_collections.drover.platform.plugins.plugin_utils import model as models
 from ansible_collections.drover.platform.plugins.plugin_utils import release
 from ansible_collections.drover.platform.plugins.plugin_utils.compose.parse import NAMES
+from ansible_collections.drover.platform.plugins.plugin_utils.derive import networks
 from ansible_collections.drover.platform.plugins.plugin_utils.forms import FORMS, mistake
-from drover.proxy import traefik
+from drover import proxy
 from drover.release import Manifest, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ def read_by_the_agent(compose: dict[str, Any], file: str = NAMES[0], **data: Any
         manifest = read(release.build(found.stacks[0]).manifest)
     names = {route.service: [f"{manifest.stack}-{route.service}-1"] for route in manifest.routes}
     if manifest.routes:
-        traefik.validate(traefik.render(manifest, names))
+        assert proxy.mark(proxy.render(manifest, names))
     return manifest
 
 
@@ -54,6 +55,12 @@ def in_form(form: str) -> st.SearchStrategy[str]:
     cut = st.integers(0, len(example))
     made = st.builds(lambda at, piece: example[:at] + piece + example[at:], cut, pieces)
     return made.filter(lambda text: mistake(form, text) is None)
+
+
+@QUIET
+@given(in_form("name"))
+def test_no_stack_s_network_sorts_before_the_proxy_s(name: str) -> None:
+    assert f"{name}_public" > networks.FIRST_NAME or name.startswith("0-"), "Docker would move its ports"
 
 
 @QUIET

@@ -42,7 +42,18 @@ DATA = [
     ({"links": {"web": ["a/b"]}}, "links: it is not supported yet"),
     ({"aws": {"bucket": "media"}}, "aws: it is not supported yet"),
     ({"backup": {"db": False}}, "backup: it is not supported yet"),
-    ({"deploy": {"soak": 5}}, "deploy: it is not supported yet"),
+    ({"deploy": {"soak": -1}}, "deploy.soak: -1 is too small"),
+    ({"deploy": {"drain": 1.5}}, "is not a whole number"),
+    ({"deploy": {"before": ["web: x"]}}, "deploy.before[0]: found text"),
+    (
+        {"deploy": {"before": [{"service": "wbe", "command": "x"}]}},
+        "before[0].service: there is no service",
+    ),
+    (
+        {"deploy": {"after": [{"service": "web", "command": "echo 'x"}]}},
+        "a command whose quotes are closed",
+    ),
+    ({"deploy": {"singleton": ["wbe"]}}, 'deploy.singleton[0]: there is no service "wbe"'),
     ({"limits": {"wbe": {"memory": "1g"}}}, 'limits.wbe: there is no service "wbe"'),
     ({"limits": {"web": {"memory": "lots"}}}, '"lots" is not a size'),
     ({"allow": {"web": {"latest": "yes"}}}, '"yes" is not a reason'),
@@ -110,6 +121,12 @@ FILES = [
     ("image: web:1", "image: web:1\n    volumes: ['.:/s']", "mounts the stack's whole folder"),
     ("image: web:1", "image: web:1\n    volumes: ['nope:/s']", 'nobody defines the volume "nope"'),
     ("image: web:1", "image: web:1\n    networks: [nope]", "nobody defines this network"),
+    ("services:", "networks: {back: {name: 0.proxy}}\nservices:", 'name "0.proxy" belongs to the proxy too'),
+    (
+        "image: web:1",
+        "image: web:1\n    labels: [drover.standby=x]",
+        "labels.drover.standby: labels that begin",
+    ),
     (
         "image: web:1",
         "image: web:1\n    enviroment: {}",
@@ -425,7 +442,7 @@ def test_ports_of_other_addresses_do_not_clash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "platform",
     [
-        {"proxy": {"kind": "nginx"}},
+        {"proxy": {"kind": "caddy"}},
         {"proxi": {}},
         {"client": "Big Corp"},
         {"limits": {"memory": 5}},

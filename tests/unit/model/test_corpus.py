@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ def data(name: str) -> dict[str, Any]:
     return {"name": name, **yaml.safe_load((CORPUS / name / "stack.yaml").read_text())}
 
 
-def built(stack: dict[str, Any], what: str = "stacks") -> release.Release:
-    found = models.load([stack] if what == "stacks" else [], {}, ROOTS, what)
+def built(stack: dict[str, Any], what: str = "stacks", kind: str = "traefik") -> release.Release:
+    found = models.load([stack] if what == "stacks" else [], {"proxy": {"kind": kind}}, ROOTS, what)
     assert not found.problems, "\n".join(map(str, found.problems))
     return release.build(found.stacks[0])
 
@@ -57,21 +58,30 @@ def follows_the_rules(config: dict[str, Any], published: bool) -> None:
     assert not {"container_name", "build", "secrets", "configs", "pull_policy", "privileged"} & config.keys()
 
 
+def documented(example: str) -> list[dict[str, Any]]:
+    """The inventory that the example's README tells to copy, with a stand-in for its vault."""
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", (ROOTS[1] / example / "README.md").read_text(), re.M | re.S)
+    found: list[dict[str, Any]] = yaml.safe_load(re.sub(r"{{.*?}}", "k4nary", block))["drover_stacks"]
+    return found
+
+
 def test_the_examples_and_the_proxy(tmp_path: Path, composed: Composed) -> None:
     mvp = {"name": "mvp", "compose": "examples/mvp", "secrets": {"db_password": "k4nary"}}
     short = {
         "name": "short",
         "image": "nginx",
-        "version": "1.26.3",
+        "version": "1.30.6",
         "host": "a.example.com",
         "port": 80,
         "health": "/",
     }
     postgres = {"name": "postgres", "secrets": {"db_password": "k4nary"}}
-    for made in (built(mvp), built(short), built(postgres), built({"name": "valkey"}), built({}, "proxy")):
-        found = composed(made, tmp_path / made.stack)
-        for config in found["services"].values():
-            follows_the_rules(config, published=made.stack == "proxy")
+    (chat,) = documented("examples/chat")
+    proxies = [built({}, "proxy", kind) for kind in ("traefik", "nginx")]
+    for made in (built(mvp), built(chat), built(short), built(postgres), built({"name": "valkey"}), *proxies):
+        found = composed(made, tmp_path / made.identity)
+        for name, config in found["services"].items():
+            follows_the_rules(config, published=name in ("traefik", "nginx"))
 
 
 def test_secret_variables_reach_the_service_only_by_their_file(tmp_path: Path, composed: Composed) -> None:

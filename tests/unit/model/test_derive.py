@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ def test_every_service(override: Made) -> None:
         "mode": "non-blocking",
         "max-buffer-size": "4m",
     }
+    digest = found["labels"].pop("drover.digest")
+    assert re.fullmatch(r"[0-9a-f]{12}", digest)
     assert found["labels"] == {"drover.stack": "shop", "drover.service": "web"}
     assert "networks" not in found and "ports" not in found
 
@@ -403,6 +406,13 @@ def test_a_version_concerns_only_its_readers(released: Made) -> None:
     assert one["two"] == two["two"] and one["web"]["digest"] != two["web"]["digest"]
 
 
+@pytest.mark.parametrize("text", [WEB, WEB + "    environment: {GREETING: }\n"])
+def test_a_value_of_the_environment_concerns_its_reader(released: Made, text: str) -> None:
+    """The override names the variable; its value is in the release's .env."""
+    one, two = (released(text, env={"GREETING": value}).manifest["services"]["web"] for value in ("a", "b"))
+    assert one["digest"] != two["digest"]
+
+
 def test_the_short_form_needs_no_file(load: Made) -> None:
     from pathlib import Path
 
@@ -442,10 +452,56 @@ def test_replicas(released: Made, line: str, expected: int) -> None:
     assert released(WEB + f"    {line}\n", **data).manifest["services"]["web"]["replicas"] == expected
 
 
+@pytest.mark.parametrize(
+    ("lines", "data", "expected"),
+    [
+        ("", {}, "start-first"),
+        ("volumes: ['named:/n']", {}, "stop-first"),
+        ("volumes: ['named:/n:ro']", {}, "start-first"),
+        ("volumes: ['./there:/n']", {}, "start-first"),
+        ("volumes: ['./data:/n']", {}, "stop-first"),
+        ("tmpfs: [/n]", {}, "start-first"),
+        ("volumes: ['named:/n']\n    deploy: {update_config: {order: start-first}}", {}, "start-first"),
+        ("deploy: {update_config: {order: stop-first}}", {}, "stop-first"),
+        ("deploy: {update_config: {order: start-first}}", {"singleton": True}, "stop-first"),
+        ("deploy: {update_config: {order: start-first}}", {"published": True}, "stop-first"),
+        ("networks: {default: {ipv4_address: 10.213.9.9}}", {}, "stop-first"),
+        ("pid: 'service:two'", {}, "in-place"),
+        ("ipc: 'service:two'", {}, "in-place"),
+    ],
+)
+def test_order(released: Made, lines: str, data: dict[str, bool], expected: str) -> None:
+    text = (
+        WEB + f"    {lines}\n" + "  two: {image: two:1, healthcheck: {test: [CMD, x]}}\nvolumes: {named: }\n"
+    )
+    more: dict[str, Any] = {"deploy": {"singleton": ["web"]}} if data.get("singleton") else {}
+    if data.get("published"):
+        more["publish"] = [{"service": "web", "port": 53, "host_port": 53}]
+    services = released(text, {"there": "x"}, **more).manifest["services"]
+    assert services["web"]["order"] == expected
+    assert services["two"]["order"] == ("in-place" if expected == "in-place" else "start-first")
+
+
+def test_deploy_is_told_to_the_agent(released: Made) -> None:
+    assert released(WEB).manifest["deploy"] == {
+        "timeout": 120, "soak": 5, "drain": 10, "before": [], "after": []
+    }  # fmt: skip
+    deploy = {"soak": 0, "before": [{"service": "web", "command": "./manage 'a b'"}]}
+    found = released(WEB, deploy=deploy).manifest["deploy"]
+    assert found["soak"] == 0
+    assert found["before"] == [{"service": "web", "command": ["./manage", "a b"]}]
+
+
+def test_the_label_is_the_digest_and_does_not_count_itself(released: Made, override: Made) -> None:
+    found = web(override)["labels"]["drover.digest"]
+    assert found == released(WEB).manifest["services"]["web"]["digest"]
+
+
 def test_the_manifest_says_what_the_agent_reads(released: Made) -> None:
     found = released(WEB + "    volumes: ['named:/n']\nvolumes: {named: }\n").manifest
     assert sorted(found) == [
         "data_folders",
+        "deploy",
         "file",
         "format",
         "networks",
@@ -460,6 +516,7 @@ def test_the_manifest_says_what_the_agent_reads(released: Made) -> None:
         "health",
         "image",
         "kind",
+        "order",
         "replicas",
         "secret_env",
         "secrets",

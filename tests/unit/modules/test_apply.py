@@ -7,8 +7,9 @@ from ansible_collections.drover.platform.plugins.modules.apply import answer, co
 SHOP = {"stack": "shop", "release": "1f2e"}
 
 
-def params(manifests, touched=(), whole=False, who=""):
-    return {"manifests": manifests, "touched": touched, "all": whole, "who": who}
+def params(manifests, touched=(), whole=False, who="", reason="", force=False):
+    asked = {"who": who, "reason": reason, "force": force}
+    return {"manifests": manifests, "touched": touched, "all": whole, **asked}
 
 
 def test_no_stack_at_all_is_told_too():
@@ -19,6 +20,11 @@ def test_no_stack_at_all_is_told_too():
 def test_only_the_stacks_of_this_task_are_applied():
     words = command("drover", params([SHOP, {"stack": "old", "state": "absent"}]), check=False)
     assert words == ["drover", "apply", "--json", "--manifests=-", "--stack=shop", "--stack=old"]
+
+
+def test_why_and_by_force_reach_the_agent():
+    words = command("drover", params([SHOP], reason="it cannot wait", force=True), check=False)
+    assert words[-3:] == ["--reason=it cannot wait", "--force", "--stack=shop"]
 
 
 def test_check_mode_says_which_secrets_would_be_new():

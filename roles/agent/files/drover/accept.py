@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from drover import disk, routes
 from drover.layout import PROXY, Layout, link
-from drover.release import Manifest, Wishes, load, names
+from drover.release import Manifest
 from drover.run import DroverError
+from drover.wishes import Wishes, here, load, names
 
 
 def merged(layout: Layout, wishes: Wishes, told: Mapping[str, Manifest], check: bool) -> Wishes:
@@ -20,7 +21,7 @@ def merged(layout: Layout, wishes: Wishes, told: Mapping[str, Manifest], check: 
         found.problems.pop(name, None)
         try:
             keep = manifest.absent or check
-            found.stacks[name] = manifest if keep else load(layout, name, manifest.release)
+            found.stacks[name] = here(layout, manifest) if keep else load(layout, name, manifest.release)
         except DroverError as failure:
             found.problems[name] = str(failure)
     return found

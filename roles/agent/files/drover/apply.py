@@ -9,15 +9,20 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from drover import accept, facts, health, record, remove, routes
+from drover import accept, detour, facts, health, record, remove, routes
 from drover.describe import describe
-from drover.docker import Container, observe, of_stack
+from drover.docker import Container, observe, of_stack, proxies
 from drover.errors import TROUBLE, StackError
+from drover.facts import Facts
+from drover.guard import Asked, refusals
 from drover.host import Host
-from drover.layout import PROXY
+from drover.layout import PROXY, link
 from drover.plan import RECORD, Plan, Step, plan
-from drover.release import Manifest, Wishes
+from drover.release import Manifest
 from drover.run import DroverError, NotInstalledError
+from drover.wishes import Wishes
+
+GUARDED = frozenset({"apply", "deploy"})  # a boot and a way back are always allowed
 
 
 class Options(NamedTuple):
@@ -28,6 +33,7 @@ class Options(NamedTuple):
     only: frozenset[str] | None = None  # stacks to apply; None for every one of this host
     complete: bool = False  # what was told is every stack of this host but the proxy
     touched: frozenset[str] = frozenset()  # secret files that would be written, in a dry run
+    asked: Asked = Asked()
 
 
 class Answer(NamedTuple):
@@ -39,6 +45,7 @@ class Answer(NamedTuple):
     after: str
     failed: frozenset[str] = frozenset()  # stacks whose steps were not all carried out
     unlisted: tuple[str, ...] = ()  # stacks that run here and were not told of
+    warnings: tuple[str, ...] = ()  # what is not well and no stack's fault
 
     @property
     def changed(self) -> bool:
@@ -56,6 +63,7 @@ class Answer(NamedTuple):
             "stacks": stacks,
             "errors": list(self.errors),
             "unlisted": list(self.unlisted),
+            "warnings": list(self.warnings),
             "diff": {"before": self.before, "after": self.after},
         }
 
@@ -80,12 +88,19 @@ def apply(
         )
     problems |= odd
     failed: dict[str, str] = {}
+    refused = refusals(host, plans, options.asked, time.time()) if options.action in GUARDED else {}
+    if options.check:
+        refused = {name: f"would be refused: {text}" for name, text in refused.items()}
+    else:
+        plans = {name: each for name, each in plans.items() if name not in refused}
     if not options.check:
+        for name, text in refused.items():
+            record.guarded(host, chosen[name], text, options.action, options.asked.reason)
         for name, text in problems.items():
             record.refuse(host, chosen.get(name) or told.get(name) or Manifest(name), text, options.action)
         failed = _carry_out(host, plans, wishes, containers, options, told)
     errors = [
-        *(f"{name}: {text}" for name, text in problems.items()),
+        *(f"{name}: {text}" for name, text in (problems | refused).items()),
         *(f"{name}: there is no such stack on this host" for name in sorted(unknown)),
         *failed.values(),
     ]
@@ -113,7 +128,7 @@ def _refused(
 def _observed(host: Host, options: Options) -> tuple[Container, ...]:
     """A dry run on a host that has no Docker yet finds nothing running."""
     try:
-        return observe(host.run)
+        return record.without_secrets(host.layout, observe(host.run))
     except NotInstalledError:
         if options.check:
             return ()
@@ -132,10 +147,16 @@ def _nothing_seen(
     if not options.check:
         for name, wish in chosen.items():
             with suppress(DroverError, OSError):  # the failure that counts is Docker's
-                if name in told:
+                if name in told and not _refused_unseen(host, wish, options):
                     accept.want(host.layout, wish)
             record.refuse(host, wish, text, options.action)
     return Answer({}, [text], "", "", frozenset(chosen))
+
+
+def _refused_unseen(host: Host, wish: Manifest, options: Options) -> bool:
+    """Whether it would be refused, as far as that can be said without a look at what runs."""
+    known = Facts(current=link(host.layout.stack(wish.stack) / "current"))
+    return bool(refusals(host, {wish.stack: Plan(wish, facts=known)}, options.asked, time.time()))
 
 
 def plan_all(
@@ -145,7 +166,7 @@ def plan_all(
     wishes = list(wishes)
     seen, uids = host.state.seen(), host.state.image_uids()
     volumes = remove.with_volumes(host) if any(wish.delete for wish in wishes) else frozenset()
-    proxies = [each for each in of_stack(containers, PROXY) if each.running]
+    leading = of_stack(proxies(containers), PROXY)
     silent = health.ask_all(
         [question for wish in wishes for question in health.questions(wish, of_stack(containers, wish.stack))]
     )
@@ -159,7 +180,9 @@ def plan_all(
             problems[wish.stack] = str(error)
             continue
         known = facts.touch(known, host.layout.secrets(wish.stack), touched, time.time())
-        plans[wish.stack] = plan(wish, own, known, proxies, routes.text(wish, own), uids, silent)
+        if wish.stack == PROXY:
+            known = known._replace(standby=detour.left(host.run, containers))
+        plans[wish.stack] = plan(wish, own, known, leading, uids, silent, routes.planned)
     return plans, problems
 
 
@@ -188,7 +211,7 @@ def _carry_out(
 
     def done(each: Plan, trouble: StackError | None) -> None:
         finished.add(each.wish.stack)
-        text = record.record(host, each, trouble, options.action, time.time() - began)
+        text = record.record(host, each, trouble, options.action, time.time() - began, options.asked.reason)
         if text:
             failed[each.wish.stack] = text
 
@@ -208,7 +231,7 @@ def _carry_out(
     ):
         if group:
             try:
-                carry.bring(host, group, done)
+                carry.bring(host, group, done, options.action in GUARDED)
             except TROUBLE as error:
                 # Docker died: what has not finished has failed; what has, has not, whatever came after.
                 for each in group:

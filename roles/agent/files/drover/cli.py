@@ -9,14 +9,14 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from drover import __version__
-from drover.host import Host, who
+from drover.arguments import parser
+from drover.host import Host, locked, who
 from drover.layout import Layout
 from drover.run import DroverError, runner
 from drover.state import State
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from drover.apply import Answer
     from drover.release import Manifest
 
-LOCK_SECONDS = 300.0
 DOCKER_SECONDS = 180.0
+SEND_SECONDS = 60.0  # to wait for another one that sends
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     wish = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        return int(wish.command(wish, Layout(wish.root)))
+        return int(COMMANDS[wish.command](wish, Layout(wish.root)))
     except DroverError as failure:
         return _fail(wish, str(failure))
     except (sqlite3.Error, OSError) as error:
@@ -72,137 +72,125 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def parser() -> argparse.ArgumentParser:
-    """What can be typed."""
-    top = argparse.ArgumentParser(prog="drover", description="What runs on this host, and making it so.")
-    top.add_argument("--root", type=Path, default=Path("/"), help=argparse.SUPPRESS)
-    verbs = top.add_subparsers(required=True, metavar="COMMAND")
-
-    apply = verbs.add_parser("apply", help="bring every stack to the release that is wanted")
-    apply.add_argument("--check", action="store_true", help="only say what would be done")
-    apply.add_argument(
-        "--stack", action="append", default=[], metavar="NAME", help="only this one; may be repeated"
-    )
-    apply.add_argument(
-        "--manifests",
-        choices=["-"],
-        help="read manifests from standard input, a JSON list: "
-        "their releases become wanted, and stacks that shall go are removed",
-    )
-    apply.add_argument(
-        "--all",
-        action="store_true",
-        help="these manifests are every stack of this host but the proxy: nothing else is applied, "
-        "and stacks that run here and are not among them are named",
-    )
-    apply.add_argument(
-        "--touched",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="with --check: a secret file that would be written; may be repeated",
-    )
-    apply.add_argument("--who", default="", metavar="NAME", help="who asks for it, for history")
-    _waits(apply)
-    _json(apply)
-    apply.set_defaults(command=_apply)
-
-    boot = verbs.add_parser("boot", help="bring back what ran well last; waits for Docker")
-    _waits(boot)
-    _json(boot)
-    boot.set_defaults(command=_boot)
-
-    status = verbs.add_parser("status", help="what runs, since when, and what is wrong")
-    status.add_argument("stack", nargs="?", default="", metavar="STACK")
-    _json(status)
-    status.set_defaults(command=_status)
-
-    report = verbs.add_parser("report", help="tell an event: journal, and the queue of alerts")
-    report.add_argument("--key", required=True, help="the same key is told once an hour")
-    report.add_argument("--severity", required=True, choices=["info", "success", "warning", "failure"])
-    report.add_argument("--title", required=True)
-    report.add_argument("--body", default="", help="- reads standard input")
-    report.set_defaults(command=_report)
-
-    verbs.add_parser("send", help="deliver queued events").set_defaults(command=_send)
-    verbs.add_parser("version", help="the agent's version").set_defaults(command=_version)
-    return top
-
-
-def _waits(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--wait",
-        type=float,
-        default=LOCK_SECONDS,
-        metavar="SECONDS",
-        help="how long to wait for another drover (default: %(default).0f)",
-    )
-
-
-def _json(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--json", action="store_true", help="answer in JSON")
-
-
-@contextmanager
-def _locked(layout: Layout, purpose: str, wait: float, name: str = "") -> Iterator[Host]:
-    """A host of our own until the end: nothing else applies meanwhile."""
-    from drover.lock import held
-
-    with held(layout.run / "lock", purpose, wait, _say) as descriptor:
-        host = Host(layout, runner([descriptor]), State(layout.state), _say, who(name))
-        try:
-            yield host
-        finally:
-            host.state.close()
-
-
 def _apply(wish: argparse.Namespace, layout: Layout) -> int:
-    from drover.release import given
+    from drover.wishes import given
 
     if wish.all and not wish.manifests:
         parser().error("--all says something of the manifests: give them with --manifests=-")
     told = given(sys.stdin.read()) if wish.manifests else {}
-    if wish.check:
-        return _answer(wish, Host(layout, runner(), State(layout.state, write=False), _say), told)
-    with _locked(layout, "apply", wish.wait, wish.who) as host:
-        return _answer(wish, host, told)
+    with _host(wish, layout, "apply") as host:
+        answer = _answer(wish, host, told)
+    if not wish.check:
+        from drover.certificates import warnings
+
+        answer = answer._replace(warnings=warnings(layout, wish.wait, _say, wish.stack or None))
+    return _told(wish, answer, wish.check)
 
 
-def _answer(wish: argparse.Namespace, host: Host, told: Mapping[str, Manifest]) -> int:
+def _answer(wish: argparse.Namespace, host: Host, told: Mapping[str, Manifest]) -> Answer:
     from drover.apply import Options, apply
-    from drover.release import wanted, wishes
+    from drover.guard import Asked
+    from drover.wishes import every, wanted
 
     everything = frozenset(told) if wish.all else None
     only = frozenset(wish.stack) if wish.stack else everything
-    options = Options(check=wish.check, only=only, complete=wish.all, touched=frozenset(wish.touched))
-    answer = apply(host, wishes(host.layout, wanted), options, told)
-    print(json.dumps(answer.data()) if wish.json else readable(answer, options.check))
+    options = Options(
+        check=wish.check,
+        only=only,
+        complete=wish.all,
+        touched=frozenset(wish.touched),
+        asked=Asked(wish.reason, wish.force),
+    )
+    return apply(host, every(host.layout, wanted), options, told)
+
+
+def _certificates(wish: argparse.Namespace, layout: Layout) -> int:
+    from drover.certificates import attend, table
+
+    found = attend(layout, wish.wait, _say, insist=wish.now)
+    print(json.dumps([each._asdict() for each in found]) if wish.json else table(found))
+    return 1 if any(each.problem for each in found) else 0
+
+
+def _told(wish: argparse.Namespace, answer: Answer, check: bool = False) -> int:
+    print(json.dumps(answer.data()) if wish.json else readable(answer, check))
     return 1 if answer.errors else 0
+
+
+def _deploy(wish: argparse.Namespace, layout: Layout) -> int:
+    """The same as `apply` of one stack; a release that is named becomes wanted."""
+    from drover.apply import Options, apply
+    from drover.guard import Asked
+    from drover.wishes import every, load, wanted
+
+    told = {wish.stack: load(layout, wish.stack, wish.release)} if wish.release else {}
+    options = Options("deploy", wish.check, frozenset([wish.stack]), asked=Asked(wish.reason, wish.force))
+    with _host(wish, layout, "deploy") as host:
+        return _told(wish, apply(host, every(layout, wanted), options, told), wish.check)
+
+
+def _rollback(wish: argparse.Namespace, layout: Layout) -> int:
+    from drover.apply import Options
+    from drover.guard import Asked
+    from drover.rollback import rollback
+
+    options = Options("rollback", wish.check, asked=Asked(wish.reason, wish.force))
+    with _host(wish, layout, "rollback") as host:
+        return _told(wish, rollback(host, wish.stack, wish.to, options), wish.check)
+
+
+@contextmanager
+def _host(wish: argparse.Namespace, layout: Layout, purpose: str) -> Iterator[Host]:
+    """The host to change, or in a dry run only to look at."""
+    if wish.check:
+        yield Host(layout, runner(), State(layout.state, write=False), _say, who(wish.who))
+    else:
+        with locked(layout, purpose, wish.wait, _say, wish.who) as host:
+            yield host
+
+
+def _history(wish: argparse.Namespace, layout: Layout) -> int:
+    from drover.history import table
+
+    rows = State(layout.state, write=False).history(wish.stack, wish.lines)
+    print(json.dumps([row._asdict() for row in rows]) if wish.json else table(rows))
+    return 0
+
+
+def _lock(wish: argparse.Namespace, layout: Layout) -> int:
+    from drover.lockout import described, locked
+
+    host = Host(layout, runner(), State(layout.state, write=wish.what != "show"), _say, who(wish.who))
+    lock = locked(host, wish.what, wish.reason, wish.force)
+    print(json.dumps(lock and lock._asdict()) if wish.json else described(lock))
+    return 0
 
 
 def readable(answer: Answer, check: bool) -> str:
     """The answer for a person."""
+    notes = [f"warning: {text}" for text in answer.warnings]
     if not answer.changed and not answer.errors:
-        return f"nothing to do: {len(answer.plans)} stacks are as they should be"
+        return "\n".join([f"nothing to do: {len(answer.plans)} stacks are as they should be", *notes])
     lines = []
     for name, plan in answer.plans.items():
         verb = "would" if check else "not finished" if name in answer.failed else "done"
         lines += [f"{verb}: {name}: {step.text}" for step in plan.steps]
-    return "\n".join([*lines, *(f"error: {error}" for error in answer.errors)])
+    return "\n".join([*lines, *notes, *(f"error: {error}" for error in answer.errors)])
 
 
 def _boot(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.apply import Options, apply
+    from drover.guard import standing
     from drover.record import docker_is_silent
-    from drover.release import standing, wishes
+    from drover.wishes import every
 
-    with _locked(layout, "boot", wish.wait) as host:
+    with locked(layout, "boot", wish.wait, _say) as host:
         try:
             _await_docker(host)
         except DroverError as failure:
             docker_is_silent(host, str(failure))
             raise
-        answer = apply(host, wishes(layout, standing), Options("boot"))
+        answer = apply(host, every(layout, standing(host.state.marks())), Options("boot"))
     print(json.dumps(answer.data()) if wish.json else readable(answer, False))
     return 1 if answer.errors else 0
 
@@ -239,11 +227,10 @@ def _report(wish: argparse.Namespace, layout: Layout) -> int:
 
 
 def _send(wish: argparse.Namespace, layout: Layout) -> int:
-    from drover.lock import held
     from drover.sender import send
 
-    with held(layout.run / "send.lock", "send", 60.0, _say):
-        sent = send(Host(layout, runner(), State(layout.state), _say))
+    with locked(layout, "send", SEND_SECONDS, _say, file="send.lock") as host:
+        sent = send(host)
     if sent.delivered:
         print(f"delivered {sent.delivered} events")
     for error in sent.errors:
@@ -256,3 +243,18 @@ def _version(wish: argparse.Namespace, layout: Layout) -> int:
 
     print(f"drover {__version__} (manifest format {FORMAT})")
     return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
+    "apply": _apply,
+    "deploy": _deploy,
+    "rollback": _rollback,
+    "history": _history,
+    "lock": _lock,
+    "boot": _boot,
+    "certificates": _certificates,
+    "status": _status,
+    "report": _report,
+    "send": _send,
+    "version": _version,
+}

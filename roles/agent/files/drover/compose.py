@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from drover.release import Manifest
 from drover.run import DroverError, Runner
+
+_AT_ONCE = threading.BoundedSemaphore(4)  # each of them takes a processor for a moment
 
 LIMIT = 300.0  # seconds for one command; a stop of old containers takes its grace period
 
@@ -31,27 +34,68 @@ def base(release: Path, wish: Manifest) -> list[str]:
     ]
 
 
-def create(release: Path, wish: Manifest, forced: Iterable[str] = ()) -> list[str]:
-    """Bring containers, networks and volumes to the release's configuration without starting anything.
+def create(release: Path, wish: Manifest, scale: Mapping[str, int]) -> list[str]:
+    """Make what is missing of the project, and touch nothing that is there; starting is ours (health.py).
 
-    `up` would do the same and then run every finished one-shot again; starting is ours (health.py). The whole
-    project is always given: in Compose 2.26 a selection changes the configuration hash of what depends on it.
+    `scale` is how many containers each service has with the new ones. The whole project is always given: in
+    Compose 2.26 a selection changes the configuration hash of what depends on it.
     """
-    services = sorted(forced)
+    return [*_create(release, wish, scale), "--no-recreate"]
+
+
+def renew(release: Path, wish: Manifest, scale: Mapping[str, int], services: Collection[str]) -> list[str]:
+    """Make the containers of these services anew in their place, with the volumes that have no name."""
+    return [*_create(release, wish, scale), "--force-recreate", *sorted(services)]
+
+
+def _create(release: Path, wish: Manifest, scale: Mapping[str, int]) -> list[str]:
     return [
         *base(release, wish),
         "--progress=quiet",
         "create",
         "--no-build",
         "--pull=never",
-        "--remove-orphans",
-        *(["--force-recreate", *services] if services else []),
+        *(word for name in sorted(scale) for word in ("--scale", f"{name}={scale[name]}")),
+    ]
+
+
+def run(release: Path, wish: Manifest, name: str, service: str, words: Sequence[str]) -> list[str]:
+    """Run a command in a container of its own, of this name, which stays until it is removed."""
+    return [
+        *base(release, wish),
+        "--progress=quiet",
+        "run",
+        "--no-deps",
+        "-T",
+        "--name",
+        name,
+        service,
+        *words,
+    ]
+
+
+def beside(
+    release: Path, wish: Manifest, name: str, service: str, labels: Sequence[str], ports: Sequence[str]
+) -> list[str]:
+    """Run one more container of a service, which is none of the project's own, with these ports instead."""
+    return [
+        *base(release, wish),
+        "--progress=quiet",
+        "run",
+        "--detach",
+        "--no-deps",
+        "--name",
+        name,
+        *(f"--label={each}" for each in labels),
+        *(f"--publish={each}" for each in ports),
+        service,
     ]
 
 
 def do(run: Runner, command: list[str]) -> None:
     """Run one of them; a failure is told in Compose's words."""
-    done = run(command, timeout=LIMIT)
+    with _AT_ONCE:
+        done = run(command, timeout=LIMIT)
     if done.code:
         raise DroverError(f"Compose: {done.words}")
 

@@ -31,8 +31,8 @@ def _shall(wish: Manifest, todo: Plan) -> str:
     if wish.absent:
         return steps and f"{wish.stack}: absent\n{steps}"
     lines = [
-        f"  {wish.stack}-{name}-{number}: {service.image} {'exited' if service.oneshot else 'running'}\n"
+        f"  {each}: {service.image} {'exited' if service.oneshot else 'running'}\n"
         for name, service in sorted(wish.services.items())
-        for number in range(1, service.replicas + 1)
+        for each in todo.lineup[name].names(wish.stack)
     ]
     return "".join([f"{wish.stack}:\n", *lines, steps])

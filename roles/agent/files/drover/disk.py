@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def replace(path: Path, text: str, mode: int = 0o644) -> None:
+def replace(path: Path, text: str, mode: int = 0o644, owner: int = -1) -> None:
     """Write beside and rename. No reader of the folder takes the temporary name (.tmp) for its own."""
     beside = path.with_name(f".{path.name}.tmp")
     with suppress(FileNotFoundError):
@@ -17,6 +17,7 @@ def replace(path: Path, text: str, mode: int = 0o644) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
+        os.fchown(descriptor, owner, -1)
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     beside.replace(path)

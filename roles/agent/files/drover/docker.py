@@ -4,18 +4,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from ipaddress import ip_interface
 from typing import Any, NamedTuple
 
+from drover.layout import PROXY, PUBLIC, STANDBY
 from drover.run import NOT_FOUND, DroverError, NotInstalledError, Runner
 
 LABEL = "com.docker.compose."
 HEALTHY = "service_healthy"
 COMPLETED = "service_completed_successfully"
 SCRATCH = "drover.scratch"
+DIGEST = "drover.digest"  # of the service as the release has it
+STANDS_BY = "drover.standby"  # label of a second proxy
 REASON = "drover.reason."  # labels that the model gives to services with an exception
 LOG_LINES = 20
+STOP_SECONDS = 300.0  # containers have their own grace
+
+
+NAMELESS = re.compile(r"[0-9a-f]{64}")
 
 
 class Dependency(NamedTuple):
@@ -47,6 +56,12 @@ class Container(NamedTuple):
     networks: Mapping[str, str]  # name → address
     depends: tuple[Dependency, ...]
     reasons: Mapping[str, str] = {}  # rule that it breaks → why
+    digest: str = ""  # of the service that it was made from
+    restart: str = "no"  # Docker's restart policy
+    pid: int = 0  # of its first process, as the host sees it
+    subnets: Mapping[str, str] = {}  # network's name → its address range
+    keeps: bool = False  # whether it writes to a volume that has no name, which only Compose hands on
+    ports: Mapping[str, tuple[tuple[str, int], ...]] = {}  # "80/tcp" → the host's addresses and ports
 
     @property
     def usual_name(self) -> str:
@@ -113,8 +128,11 @@ def observe(run: Runner) -> tuple[Container, ...]:
 
 
 def parse(text: str) -> tuple[Container, ...]:
-    """Read what `docker inspect` prints; containers of `docker compose run` belong to whoever ran them."""
-    found = [_container(raw) for raw in json.loads(text) if not _one_off(raw)]
+    """Read what `docker inspect` prints; containers of `docker compose run` belong to whoever ran them.
+
+    The standby is one of those, and stands by itself.
+    """
+    found = [_container(raw) for raw in json.loads(text) if not _one_off(raw) or _stands_by(raw)]
     return tuple(sorted(found, key=lambda each: (each.stack, each.service, each.number, each.name)))
 
 
@@ -126,15 +144,22 @@ def _one_off(raw: Mapping[str, Any]) -> bool:
     return _labels(raw).get(f"{LABEL}oneoff", "False") == "True"
 
 
+def _stands_by(raw: Mapping[str, Any]) -> bool:
+    """Whether we made it so: a label alone may be of a stack's file or of an image."""
+    labels = _labels(raw)
+    return STANDS_BY in labels and _one_off(raw) and labels.get(f"{LABEL}project") == PROXY
+
+
 def _container(raw: Mapping[str, Any]) -> Container:
     labels, state = _labels(raw), raw["State"]
     health = state.get("Health") or {}
     number = labels.get(f"{LABEL}container-number", "1")
     networks = raw.get("NetworkSettings", {}).get("Networks") or {}
+    policy = raw.get("HostConfig", {}).get("RestartPolicy") or {}
     return Container(
         identity=raw["Id"],
         name=raw["Name"].lstrip("/"),
-        stack=labels.get(f"{LABEL}project", ""),
+        stack=STANDBY if _stands_by(raw) else labels.get(f"{LABEL}project", ""),
         service=labels.get(f"{LABEL}service", ""),
         number=int(number) if number.isdigit() else 1,
         hash=labels.get(f"{LABEL}config-hash", ""),
@@ -155,7 +180,38 @@ def _container(raw: Mapping[str, Any]) -> Container:
             for label, why in sorted(labels.items())
             if label.startswith(REASON)
         },
+        digest=labels.get(DIGEST, ""),
+        restart=_policy(policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0),
+        pid=int(state.get("Pid") or 0),
+        subnets={name: _subnet(end) for name, end in sorted(networks.items()) if end.get("IPAddress")},
+        keeps=any(map(_nameless, raw.get("Mounts") or ())),
+        ports=_ports(raw),
     )
+
+
+def _ports(raw: Mapping[str, Any]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """As they are, of a container that runs; else as they are wished."""
+    wished = raw.get("HostConfig", {}).get("PortBindings") or {}
+    given = raw.get("NetworkSettings", {}).get("Ports") or {}
+    return {
+        inside: tuple((end.get("HostIp") or "", int(end["HostPort"])) for end in ends if end.get("HostPort"))
+        for inside, ends in sorted({**wished, **given}.items())
+        if ends
+    }
+
+
+def _policy(name: str, most: int) -> str:
+    return f"{name}:{most}" if most else name
+
+
+def _subnet(end: Mapping[str, Any]) -> str:
+    return str(ip_interface(f"{end['IPAddress']}/{end.get('IPPrefixLen') or 32}").network)
+
+
+def _nameless(mount: Mapping[str, Any]) -> bool:
+    """Whether Docker made up the volume's name, and the container may write to it."""
+    name = str(mount.get("Name") or "")
+    return mount.get("Type") == "volume" and bool(mount.get("RW")) and bool(NAMELESS.fullmatch(name))
 
 
 def _note(state: Mapping[str, Any], health: Mapping[str, Any]) -> str:
@@ -179,11 +235,24 @@ def of_stack(containers: Sequence[Container], stack: str) -> tuple[Container, ..
     return tuple(each for each in containers if each.stack == stack)
 
 
+def proxies(containers: Sequence[Container]) -> list[Container]:
+    """All that lead requests: the proxy, and its standby while it is there; not who shows pages for them."""
+    own = [*of_stack(containers, PROXY), *of_stack(containers, STANDBY)]
+    return [each for each in own if each.running and PUBLIC in each.networks]
+
+
 def do(run: Runner, command: list[str], allowed: str = "", timeout: float = 120.0) -> None:
     """Run a command of Docker's; `allowed` is what it may say when there is nothing left to do."""
     done = run(command, timeout=timeout)
     if done.code and not (allowed and allowed in done.err):
         raise DroverError(f"Docker: {done.words}")
+
+
+def remove(run: Runner, identities: Sequence[str]) -> None:
+    """Stop containers with their grace, and remove them."""
+    if identities:
+        do(run, ["docker", "stop", *identities], allowed="No such container", timeout=STOP_SECONDS)
+        do(run, ["docker", "rm", "--force", *identities], allowed="No such container")
 
 
 def last_words(run: Runner, container: str) -> str:

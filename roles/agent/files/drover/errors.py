@@ -11,9 +11,15 @@ TROUBLE = (DroverError, OSError, sqlite3.Error)
 
 
 class StackError(Exception):
-    """A stack that did not get well; `service` and `container` where one of them is to blame."""
+    """A stack that did not get well; `service` and `container` where one of them is to blame.
 
-    def __init__(self, reason: str, service: str = "", container: str = "") -> None:
+    `said` are the last words of a container that is gone by the time they are told; `after` is what became
+    of the stack.
+    """
+
+    def __init__(self, reason: str, service: str = "", container: str = "", said: str = "") -> None:
         super().__init__(reason)
         self.service = service
         self.container = container
+        self.said = said
+        self.after = ""

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drover.layout import Layout, link
-from drover.release import Manifest, Service, load
+from drover.release import Manifest, Proxy, Service
 from drover.run import DroverError
 from drover.state import Seen
+from drover.wishes import load
 
 
 class Secrets(NamedTuple):
@@ -28,24 +29,32 @@ class Facts(NamedTuple):
 
     current: str = ""
     before: Manifest | None = None  # the manifest of `current`
-    seen: Mapping[str, Seen] = {}  # what ran when `current` (or the wished release) was applied last
+    seen: Mapping[str, Seen] = {}  # what ran, of the services that are still wished so, when all was well
+    recorded: bool = False  # whether the wished release was well once
     secrets: Mapping[str, Secrets] = {}
     route: str | None = None  # the route file's text
     remains: bool = False  # whether an absent stack left something on the disk
     volumes: bool = False  # whether an absent stack left volumes that shall go
+    standby: bool = False  # whether a change of the proxy was interrupted while its standby was there
 
 
 def gather(
-    layout: Layout, wish: Manifest, seen: Mapping[str, Mapping[str, Seen]], volumes: bool, suffix: str
+    layout: Layout,
+    wish: Manifest,
+    seen: Mapping[str, Mapping[str, Seen]],
+    volumes: bool,
+    suffixes: Mapping[str, str],
 ) -> Facts:
-    """Look at the disk. `seen` is by release."""
+    """Look at the disk. `seen` is by release, `suffixes` of route files are by the proxy's kind."""
     current = _current(layout, wish)
+    before = _before(layout, wish, current)
     return Facts(
         current=current,
-        before=_before(layout, wish, current),
-        seen=seen.get(current if wish.absent or wish.release not in seen else wish.release, {}),
+        before=before,
+        seen=_seen(wish, before, current, seen),
+        recorded=wish.release in seen,
         secrets={} if wish.absent else secrets(layout.secrets(wish.stack), wish.services),
-        route=_text(layout.routes / f"{wish.stack}{suffix}"),
+        route=_text(layout.routes / f"{wish.stack}{suffixes[(wish.proxy or Proxy()).kind]}"),
         remains=wish.absent and remains(layout, wish),
         volumes=volumes,
     )
@@ -67,6 +76,19 @@ def _before(layout: Layout, wish: Manifest, current: str) -> Manifest | None:
     with suppress(DroverError):
         return load(layout, wish.stack, current)
     return None
+
+
+def _seen(
+    wish: Manifest, before: Manifest | None, current: str, seen: Mapping[str, Mapping[str, Seen]]
+) -> dict[str, Seen]:
+    """What was recorded of the release that stands, where the service is the same, else of this one."""
+    same = {
+        name
+        for name, service in wish.services.items()
+        if before and name in before.services and before.services[name].digest == service.digest
+    }
+    of_current = {name: each for name, each in seen.get(current, {}).items() if name in same}
+    return {**seen.get(wish.release, {}), **of_current}
 
 
 def secrets(folder: Path, services: Mapping[str, Service]) -> dict[str, Secrets]:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from drover.docker import COMPLETED, HEALTHY, Container, Dependency
+from drover.layout import PUBLIC
 from drover.release import Manifest, Probe, Service
 
 SETTLED = 2.0  # seconds that a container without any check must have run
 CRASHES = 5  # with Docker's growing pauses about 4 s plus the time that the program itself takes
 PROBE_SECONDS = 3.0
+TAKEN = 418  # what a proxy itself answers under a route file's mark
 
 
 class Failed(NamedTuple):
@@ -40,12 +42,11 @@ class Judgement(NamedTuple):
 def judge(
     wish: Manifest,
     found: Sequence[Container],
-    again: frozenset[str],
     began: float,
     now: float,
     silent: Mapping[str, str],
 ) -> Judgement:
-    """Look at the stack's containers. One-shots in `again` count only if they ran since `began`.
+    """Look at the stack's containers. What failed before `began` is started again.
 
     `silent` says by container identity why a service did not answer.
     """
@@ -59,8 +60,8 @@ def judge(
             reason = _failure(service, each, began)
             if reason:
                 return Judgement(failed=Failed(name, reason, each.identity))
-            if _startable(service, each, name in again, began):
-                blocking = _blocking(wish, each.depends, found, again, began)
+            if _startable(service, each):
+                blocking = _blocking(wish, each.depends, found)
                 start += [] if blocking else [each]
                 waits += [f"{each.name} waits for {blocking}"] if blocking else []
             else:
@@ -84,39 +85,28 @@ def _failure(service: Service, each: Container, began: float) -> str:
     return ""
 
 
-def _startable(service: Service, each: Container, again: bool, began: float) -> bool:
-    if each.status not in ("created", "exited"):
-        return False
-    return not (service.oneshot and each.succeeded and (each.started >= began or not again))
+def _startable(service: Service, each: Container) -> bool:
+    return each.status in ("created", "exited") and not (service.oneshot and each.succeeded)
 
 
-def _blocking(
-    wish: Manifest,
-    depends: Sequence[Dependency],
-    found: Sequence[Container],
-    again: frozenset[str],
-    began: float,
-) -> str:
+def _blocking(wish: Manifest, depends: Sequence[Dependency], found: Sequence[Container]) -> str:
     """The first dependency that is not met yet; empty if the container may start."""
     for need in depends:
         service = wish.services.get(need.service)
         if not service:
             continue
         own = [each for each in found if each.service == need.service]
-        if not own or not all(
-            _meets(service, each, need.condition, need.service in again, began) for each in own
-        ):
+        if not own or not all(_meets(service, each, need.condition) for each in own):
             return need.service
     return ""
 
 
-def _meets(service: Service, each: Container, condition: str, again: bool, began: float) -> bool:
-    done = each.succeeded and (each.started >= began or not again)
+def _meets(service: Service, each: Container, condition: str) -> bool:
     if condition == COMPLETED:
-        return done
+        return each.succeeded
     if condition == HEALTHY and each.health:
         return each.running and each.health == "healthy"
-    return each.running or (service.oneshot and done)
+    return each.running or (service.oneshot and each.succeeded)
 
 
 def _wait(
@@ -159,7 +149,7 @@ def questions(wish: Manifest, found: Sequence[Container]) -> Iterable[Question]:
 
 def address(stack: str, each: Container) -> str:
     """Where the host itself reaches the container: internal networks have no way to it."""
-    return each.networks.get(f"{stack}_public") or each.networks.get("public") or ""
+    return each.networks.get(f"{stack}_public") or each.networks.get(PUBLIC) or ""
 
 
 def ask_all(asked: Sequence[Question], seconds: float = PROBE_SECONDS) -> dict[str, str]:
@@ -180,6 +170,15 @@ def ask(asked: Question, seconds: float = PROBE_SECONDS) -> str:
     """One GET; empty if the answer is a success or a redirect, else the reason."""
     if not asked.address:
         return "it has no address on its public network"
+    try:
+        code = status(asked, seconds)
+    except ValueError as error:
+        return str(error)
+    return "" if 200 <= code < 400 else f"{asked.probe.path} answered {code}"
+
+
+def status(asked: Question, seconds: float = PROBE_SECONDS) -> int:
+    """The status of the answer to one GET; a ValueError says why there is none."""
     request = (
         f"GET {asked.probe.path} HTTP/1.1\r\nHost: {asked.host}\r\nUser-Agent: drover\r\nAccept: */*\r\n"
         "Connection: close\r\n\r\n"
@@ -189,10 +188,18 @@ def ask(asked: Question, seconds: float = PROBE_SECONDS) -> str:
             connection.sendall(request.encode("ascii", "replace"))
             line = _first_line(connection).split(" ", 2)
     except OSError as error:
-        return f"port {asked.probe.port}: {error.strerror or error}"
+        raise ValueError(f"port {asked.probe.port}: {error.strerror or error}") from None
     if len(line) < 2 or not line[0].startswith("HTTP/") or not line[1][:3].isdigit():
-        return f"port {asked.probe.port} does not speak HTTP"
-    return "" if 200 <= int(line[1][:3]) < 400 else f"{asked.probe.path} answered {line[1][:3]}"
+        raise ValueError(f"port {asked.probe.port} does not speak HTTP")
+    return int(line[1][:3])
+
+
+def goes_by(asked: Question) -> bool:
+    """Whether a proxy goes by the route file whose mark is asked for: it answers that one itself."""
+    try:
+        return status(asked) == TAKEN
+    except ValueError:
+        return False
 
 
 def _first_line(connection: socket.socket) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from drover.layout import Layout
-from drover.run import Runner
+from drover.lock import held
+from drover.run import Runner, runner
 from drover.state import State
 
 WHO = 64  # characters
@@ -23,6 +25,19 @@ class Host(NamedTuple):
     state: State
     say: Callable[[str], None]
     who: str = "root"  # for history
+
+
+@contextmanager
+def locked(
+    layout: Layout, purpose: str, wait: float, say: Callable[[str], None], name: str = "", file: str = "lock"
+) -> Iterator[Host]:
+    """A host of our own until the end: nobody else does the same, and what we start keeps the lock."""
+    with held(layout.run / file, purpose, wait, say) as descriptor:
+        host = Host(layout, runner([descriptor]), State(layout.state), say, who(name))
+        try:
+            yield host
+        finally:
+            host.state.close()
 
 
 def about(layout: Layout) -> dict[str, Any]:

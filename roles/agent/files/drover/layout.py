@@ -9,7 +9,9 @@ from typing import NamedTuple
 from drover.run import DroverError
 
 PROXY = "proxy"  # the stack that carries the routes
+PUBLIC = "public"  # the network that it publishes its ports on
 PROXY_PORT = 80  # in its container
+STANDBY = "proxy/standby"  # no stack has this name: a second proxy, while the first is replaced
 
 
 class Layout(NamedTuple):
@@ -26,6 +28,36 @@ class Layout(NamedTuple):
     def routes(self) -> Path:
         """What the proxy reads."""
         return self.root / "srv/proxy/routes"
+
+    @property
+    def candidate(self) -> Path:
+        """The same with one file changed, for the proxy to judge."""
+        return self.root / "srv/proxy/candidate"
+
+    @property
+    def users(self) -> Path:
+        """Who may pass the routes that ask for a password: files that only the proxy reads."""
+        return self.root / "srv/proxy/users"
+
+    @property
+    def certificates(self) -> Path:
+        """Certificates with their keys, which only the proxy reads."""
+        return self.root / "srv/proxy/certificates"
+
+    @property
+    def challenges(self) -> Path:
+        """What an issuer of certificates asks for, to see that a host name leads here."""
+        return self.root / "srv/proxy/challenges"
+
+    @property
+    def acme(self) -> Path:
+        """The account at the issuer, and why a name has no certificate yet."""
+        return self.root / "var/lib/drover/acme"
+
+    @property
+    def pages(self) -> Path:
+        """What the proxy shows in a stack's place."""
+        return self.root / "srv/proxy/pages"
 
     @property
     def host(self) -> Path:
@@ -46,6 +78,15 @@ class Layout(NamedTuple):
     def run(self) -> Path:
         """Locks, and events that found no room on the disk; gone after a boot."""
         return self.root / "run/drover"
+
+    @property
+    def interfaces(self) -> Path:
+        """The kernel's settings of each interface of the host."""
+        return self.root / "proc/sys/net/ipv4/conf"
+
+    def network(self, pid: int) -> Path:
+        """What the kernel says of a process's network."""
+        return self.root / "proc" / str(pid) / "net"
 
     def stack(self, name: str) -> Path:
         """A stack's folder."""

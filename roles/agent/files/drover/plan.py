@@ -1,34 +1,38 @@
 # GPL-3.0-or-later
 """What has to be done: a pure function of the wish, of what runs and of what the disk says.
 
-Each step says in `text` what happens and why, for a person; `kind` is what apply.py acts on.
+Each step says in `text` what happens and why, for a person; `kind` is what the deploy acts on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from drover.docker import Container
 from drover.facts import Facts, Secrets
-from drover.release import Manifest, Service
-from drover.state import Seen
+from drover.lineup import Lineup, lineups, stale
+from drover.release import IN_PLACE, Manifest, Service
 
 # Kinds of steps
 REMOVE, RENAME = "remove", "rename"  # of containers that an interrupted recreate left
-CREATE = "create"  # Compose brings the containers to the release's configuration; all that do not run start
-FORCE = "force"  # recreate although Compose sees no difference
-RUN = "run"  # a one-shot runs (again)
+BEFORE, AFTER = "before", "after"  # a command of the deploy
+CREATE = "create"  # containers are missing, or others take the place of some
+RENEW = "renew"  # Compose makes a container anew in its place
+LEAVE = "leave"  # one too many, or of a service that went
+START = "start"
 RESTART = "restart"
 RESUME = "resume"
 OWN = "own"  # owner of secret files
 CONNECT = "connect"  # proxy to the stack's public network
 ROUTE = "route"
 RECORD = "record"
+STANDBY = "standby"  # of an interrupted change of the proxy
 GO = "go"  # an absent stack goes
 
-# Steps after which Compose compares every container with the release.
-CREATING = frozenset({REMOVE, RENAME, CREATE, FORCE, RUN, RECORD})
+# Steps before which Compose looks at the release and makes what is missing.
+CREATING = frozenset({CREATE, RENEW, RECORD})
 
 
 class Step(NamedTuple):
@@ -46,6 +50,27 @@ class Plan(NamedTuple):
     wish: Manifest
     steps: tuple[Step, ...] = ()
     waits: tuple[str, ...] = ()
+    lineup: Mapping[str, Lineup] = {}
+    facts: Facts = Facts()
+
+    @property
+    def leaving(self) -> tuple[Container, ...]:
+        """Containers that go once others have taken over."""
+        return tuple(each for lineup in self.lineup.values() for each in lineup.leaves)
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """Identities of all that was there before and is no part of what a deploy left half done."""
+        return frozenset(each.identity for each in self._there() if not _half_done(each, self.facts.before))
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier run was killed on its way to another release than the one that stands."""
+        return any(_half_done(each, self.facts.before) for each in self._there())
+
+    def _there(self) -> Iterator[Container]:
+        for found in self.lineup.values():
+            yield from (*found.stays, *found.leaves, *found.renews)
 
     def services(self, *kinds: str) -> frozenset[str]:
         """The services that have a step of these kinds."""
@@ -61,34 +86,38 @@ def plan(
     containers: Sequence[Container],
     facts: Facts,
     proxies: Sequence[Container],
-    route: str,
     uids: Mapping[str, int],
     silent: Mapping[str, str],
+    render: Callable[[Manifest, Mapping[str, Lineup]], str],
 ) -> Plan:
     """Compare the wish with what is there.
 
-    `containers` are the stack's; `route` is the text that its route file should have; `uids` are users by
-    image; `silent` says by container identity why a service did not answer.
+    `containers` are the stack's; `uids` are users by image; `silent` says by container identity why a
+    service did not answer; `render` gives the text of the stack's route file.
     """
     if wish.absent:
-        return Plan(wish, tuple(_removal(wish, containers, facts)))
-    tidy = list(_tidy(wish, containers))
+        return Plan(wish, tuple(_removal(wish, containers, facts)), facts=facts)
+    tidy = list(_tidy(containers))
     gone = {step.target for step in tidy if step.kind == REMOVE}
     usual = [each for each in containers if each.identity not in gone]
-    steps = [
-        *tidy,
-        *(
-            step
-            for name, service in wish.services.items()
-            for step in _service(
-                wish, name, service, [each for each in usual if each.service == name], facts, uids
-            )
-        ),
-    ]
-    if wish.release != facts.current:
-        steps += _release(wish, facts, steps)
-    steps += [*_connect(wish, proxies), *_route(wish, facts, route)]
-    return Plan(wish, tuple(steps), tuple(_waits(wish, usual, silent)))
+    found = lineups(wish, usual, facts)
+    changes = [step for lineup in found.values() for step in _lineup(wish, lineup)]
+    steps = [*tidy, *_commands(wish, facts, found), *changes]
+    for name, service in wish.services.items():
+        steps += _secrets(name, service, found[name], facts.secrets.get(name, Secrets()), uids)
+    steps += [*_release(wish, facts, steps), *_connect(wish, proxies)]
+    steps += [*_route(wish, facts, render(wish, found)), *_after(wish, facts, steps)]
+    if facts.standby:
+        steps.append(Step(STANDBY, "end the standby: a change of the proxy is not finished"))
+    return Plan(wish, tuple(steps), tuple(_waits(wish, usual, silent)), found, facts)
+
+
+def _half_done(each: Container, before: Manifest | None) -> bool:
+    """Whether it is not of the release that stands; one without a digest is older than digests are."""
+    if before is None or not each.digest:
+        return False
+    service = before.services.get(each.service)
+    return service is None or service.digest != each.digest
 
 
 def _removal(wish: Manifest, containers: Sequence[Container], facts: Facts) -> Iterator[Step]:
@@ -102,15 +131,11 @@ def _removal(wish: Manifest, containers: Sequence[Container], facts: Facts) -> I
         yield Step(GO, "remove its files" if wish.delete else "remove its files, keep its data")
 
 
-def _tidy(wish: Manifest, containers: Sequence[Container]) -> Iterator[Step]:
-    """Containers that Compose would trip over, or that the release does not have."""
+def _tidy(containers: Sequence[Container]) -> Iterator[Step]:
+    """Containers that Compose would trip over."""
     names = {each.name for each in containers}
     for each in containers:
-        if each.service not in wish.services:
-            yield Step(
-                REMOVE, f"remove {each.name}: the release has no service {each.service}", "", each.identity
-            )
-        elif not each.hash:
+        if not each.hash:
             yield Step(REMOVE, f"remove {each.name}: Compose did not make it", each.service, each.identity)
         elif each.status in ("dead", "removing"):
             yield Step(
@@ -123,108 +148,79 @@ def _tidy(wish: Manifest, containers: Sequence[Container]) -> Iterator[Step]:
             yield Step(kind, f"{verb} {each.name}: {why}", each.service, each.identity)
 
 
-def _service(
-    wish: Manifest,
-    name: str,
-    service: Service,
-    found: Sequence[Container],
-    facts: Facts,
-    uids: Mapping[str, int],
-) -> Iterator[Step]:
-    if len(found) < service.replicas:
-        yield Step(RUN if service.oneshot else CREATE, _missing(name, service, len(found)), name)
-    if len(found) > service.replicas:
-        yield Step(
-            CREATE, f"remove {len(found) - service.replicas} of {name}: {service.replicas} wanted", name
-        )
-    if not found:
-        return
-    reason = _difference(wish, name, service, found, facts)
-    if reason:
-        yield Step(RUN if service.oneshot else CREATE, f"recreate {name}: {reason}", name)
-        return
-    for each in found:
-        yield from _state(name, service, each)
-    missing = sorted(
-        {network for each in found if each.running for network in cut_off(each, facts.seen.get(name))}
-    )
-    if missing:
-        yield Step(FORCE, f"recreate {name}: it was cut off from {', '.join(missing)}", name)
-    yield from _secrets(name, service, found, facts.secrets.get(name, Secrets()), uids)
+def _lineup(wish: Manifest, found: Lineup) -> Iterator[Step]:
+    service = wish.services.get(found.service)
+    replaced = [] if service is None else [each for each in found.leaves if found.missing][: found.missing]
+    if service and found.missing > len(replaced):
+        yield Step(CREATE, _missing(found, service, found.missing - len(replaced)), found.service)
+    for reason in dict.fromkeys(found.reasons[each.identity] for each in replaced):
+        again = service is not None and service.oneshot
+        verb, how = ("run", "") if again else ("replace", f" ({found.order})")
+        yield Step(CREATE, f"{verb} {found.service}: {reason}{how}", found.service)
+    for reason in dict.fromkeys(found.reasons[each.identity] for each in found.renews):
+        yield Step(RENEW, f"replace {found.service}: {reason} ({IN_PLACE})", found.service)
+    for each in found.leaves:
+        if each not in replaced:
+            yield Step(
+                LEAVE, f"remove {each.name}: {found.reasons[each.identity]}", found.service, each.identity
+            )
+    if service:
+        yield from (step for each in found.stays for step in _state(service, each))
 
 
-def _missing(name: str, service: Service, there: int) -> str:
+def _missing(found: Lineup, service: Service, count: int) -> str:
     if service.oneshot:
-        return f"run {name}: {service.image}"
-    count = f"{service.replicas - there} of {service.replicas} " if service.replicas > 1 else ""
-    return f"start {count}{name}: {service.image}"
+        return f"run {found.service}: {service.image}"
+    some = f"{count} of {service.replicas} " if service.replicas > 1 else ""
+    return f"start {some}{found.service}: {service.image}"
 
 
-def _difference(wish: Manifest, name: str, service: Service, found: Sequence[Container], facts: Facts) -> str:
-    """Why Compose will make the container anew; empty if we know of no reason."""
-    before = facts.before.services.get(name) if facts.before else None
-    if before and before.digest != service.digest:
-        if before.image != service.image:
-            return f"image {before.image} → {service.image}"
-        return "its configuration changed"
-    seen = facts.seen.get(name)
-    if not seen:
-        return "nothing is recorded of it" if wish.release == facts.current else ""
-    if any(each.hash != seen.hash for each in found):
-        return "it is not as it was applied"
-    return ""
-
-
-def _state(name: str, service: Service, found: Container) -> Iterator[Step]:
+def _state(service: Service, found: Container) -> Iterator[Step]:
     if found.status == "paused":
-        yield Step(RESUME, f"resume {found.name}: it was paused", name, found.identity)
-    elif service.oneshot:
-        if found.status == "exited" and not found.succeeded:
-            yield Step(RUN, f"run {name} again: it ended with {found.code}", name, found.identity)
-        elif found.status == "created":
-            yield Step(RUN, f"run {name}: it never ran", name, found.identity)
-    elif found.status in ("exited", "created"):
+        yield Step(RESUME, f"resume {found.name}: it was paused", found.service, found.identity)
+    elif found.status == "created" and service.oneshot:
+        yield Step(START, f"run {found.service}: it never ran", found.service, found.identity)
+    elif found.status == "created" or (found.status == "exited" and not service.oneshot):
         why = f"it ended with {found.code}" if found.started else "it never ran"
-        yield Step(CREATE, f"start {found.name}: {why}{_because(found)}", name, found.identity)
+        yield Step(START, f"start {found.name}: {why}{_because(found)}", found.service, found.identity)
 
 
 def _because(found: Container) -> str:
     return f" ({found.note})" if found.note else ""
 
 
+def _commands(wish: Manifest, facts: Facts, found: Mapping[str, Lineup]) -> Iterator[Step]:
+    """Commands of services of which no container of the release has started yet."""
+    for each in wish.deploy.before if wish.release != facts.current else ():
+        if not any(other.started for other in found[each.service].stays):
+            yield Step(BEFORE, f"before {each.service} starts: {shlex.join(each.words)}", each.service)
+
+
+def _after(wish: Manifest, facts: Facts, steps: Sequence[Step]) -> Iterator[Step]:
+    """Commands of a release that was not well yet."""
+    for each in wish.deploy.after if steps and not facts.recorded else ():
+        yield Step(AFTER, f"after it serves, in {each.service}: {shlex.join(each.words)}", each.service)
+
+
 def _secrets(
-    name: str, service: Service, found: Sequence[Container], secrets: Secrets, uids: Mapping[str, int]
+    name: str, service: Service, found: Lineup, secrets: Secrets, uids: Mapping[str, int]
 ) -> Iterator[Step]:
-    uid = service.uid if service.uid is not None else uids.get(found[0].image_id)
+    """Where the old and the new cannot run side by side, a restart is enough for a new secret file."""
+    known = [uids.get(each.image_id) for each in found.stays[:1]]
+    uid = service.uid if service.uid is not None else next(iter(known), None)
     if uid is not None and secrets.owners - {uid}:
         yield Step(OWN, f"give the secrets of {name} to user {uid}", name)
-    if any(stale_environment(each, secrets) for each in found):
-        yield Step(FORCE, f"recreate {name}: a secret of its environment is newer", name)
-    elif any(stale(each, secrets) for each in found):
-        verb = "run" if service.oneshot else "restart"
-        yield Step(
-            RUN if service.oneshot else RESTART, f"{verb} {name}: a secret is newer than its start", name
-        )
-
-
-def stale(found: Container, secrets: Secrets) -> bool:
-    """Whether the container started before its secret files were written."""
-    return 0 < found.started < secrets.files
-
-
-def stale_environment(found: Container, secrets: Secrets) -> bool:
-    """Whether the container was made before its secret environment was written."""
-    return found.created < secrets.environment
-
-
-def cut_off(found: Container, seen: Seen | None) -> frozenset[str]:
-    """Networks that the container had when all was well, and has no more."""
-    return seen.networks - set(found.networks) if seen else frozenset()
+    if any(stale(each, secrets) for each in found.stays if each.running):
+        yield Step(RESTART, f"restart {name}: a secret is newer than its start", name)
 
 
 def _release(wish: Manifest, facts: Facts, steps: Sequence[Step]) -> Iterator[Step]:
     """A release that changes no service is recorded all the same."""
     if any(step.kind in CREATING for step in steps):
+        return
+    if wish.release == facts.current:
+        if not facts.recorded:
+            yield Step(RECORD, f"record release {wish.release}: nothing is known of it")
         return
     before = facts.before.version if facts.before else ""
     version = f"version {before} → {wish.version}" if before != wish.version else "no service changes"
@@ -241,7 +237,8 @@ def _connect(wish: Manifest, proxies: Sequence[Container]) -> Iterator[Step]:
 def _route(wish: Manifest, facts: Facts, route: str) -> Iterator[Step]:
     if route and facts.route != route:
         hosts = ", ".join(dict.fromkeys(each.host for each in wish.routes))
-        yield Step(ROUTE, f"{'write' if facts.route is None else 'change'} the route of {hosts}")
+        what = f"the route of {hosts}" if hosts else "what the proxy knows beside its routes"
+        yield Step(ROUTE, f"{'write' if facts.route is None else 'change'} {what}")
     elif not route and not wish.routes and facts.route is not None:
         yield Step(ROUTE, "remove its route")
 

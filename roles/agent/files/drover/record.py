@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from drover.docker import last_words
+from drover.docker import Container, last_words
 from drover.errors import StackError
 from drover.host import Host
 from drover.layout import Layout
@@ -27,7 +27,17 @@ def docker_is_silent(host: Host, text: str) -> None:
     _tell(host, "docker", "Docker does not answer, nothing was brought back", said)
 
 
-def record(host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float) -> str:
+def guarded(host: Host, wish: Manifest, text: str, action: str, reason: str) -> None:
+    """A change that may not be made now: whoever asked is told, nobody else is woken."""
+    row = Row(
+        time.time(), host.who, action, wish.stack, wish.release, wish.version, "refused", 0.0, text, reason
+    )
+    _written(host, row)
+
+
+def record(
+    host: Host, done: Plan, trouble: StackError | None, action: str, seconds: float, reason: str = ""
+) -> str:
     """Write history, and report a failure as one event; returns the failure's text."""
     text = _text(host, done.wish, trouble) if trouble else ""
     wish = done.wish
@@ -43,6 +53,7 @@ def record(host: Host, done: Plan, trouble: StackError | None, action: str, seco
             result="failed" if text else "ok",
             seconds=round(seconds, 1),
             detail=detail,
+            reason=reason,
         )
         text = _written(host, row) or text
     if text:
@@ -62,9 +73,18 @@ def _written(host: Host, row: Row) -> str:
 
 def _text(host: Host, wish: Manifest, trouble: StackError) -> str:
     place = f"{wish.stack}/{trouble.service}" if trouble.service else wish.stack
-    said = last_words(host.run, trouble.container)
+    said = trouble.said or last_words(host.run, trouble.container)
     quoted = "".join(f"\n  | {line}" for line in said.splitlines())
-    return redactor(host.layout)(f"{place}: {trouble}{quoted}")
+    after = f"; {trouble.after}" if trouble.after else ""
+    return redactor(host.layout)(f"{place}: {trouble}{after}{quoted}")
+
+
+def without_secrets(layout: Layout, containers: tuple[Container, ...]) -> tuple[Container, ...]:
+    """The same; what a container said last may hold a secret, and ends up in plans."""
+    if not any(each.note for each in containers):
+        return containers
+    hide = redactor(layout)
+    return tuple(each._replace(note=hide(each.note)) for each in containers)
 
 
 def redactor(layout: Layout) -> Callable[[str], str]:

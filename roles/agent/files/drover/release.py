@@ -3,26 +3,26 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from drover.layout import Layout, link
+from drover import route
+from drover.fields import NAME, PATH, SERVICE, flag, get, number, ranges, text
+from drover.layout import PROXY
+from drover.route import Route
 from drover.run import DroverError
+from drover.tls import Certificate, Tls
+from drover.tls import read as read_tls
 
 FORMAT = 1
+TIMEOUT = 120.0  # seconds in which new containers must be well, unless the manifest says
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 RELEASE = re.compile(r"[0-9a-f]{16}")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
-HOST = re.compile(
-    r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
-)
-PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+ORDER = re.compile("start-first|stop-first|in-place")
 FILE = re.compile(r"(?!\.\.?$)[^/\0\n]+")
+KIND = re.compile("traefik|nginx")
 FOLDER = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\0\n]+")
 
 
@@ -31,6 +31,9 @@ class Probe(NamedTuple):
 
     port: int
     path: str
+
+
+START_FIRST, STOP_FIRST, IN_PLACE = "start-first", "stop-first", "in-place"
 
 
 class Service(NamedTuple):
@@ -44,16 +47,36 @@ class Service(NamedTuple):
     uid: int | None
     secrets: frozenset[str] = frozenset()  # names of its secret files
     secret_env: bool = False  # whether it has a secret environment
+    order: str = STOP_FIRST  # how its containers are replaced
 
 
-class Route(NamedTuple):
-    """One host name and path that leads to a service."""
+class Proxy(NamedTuple):
+    """What the host's proxy is; `users` and `certificates` are what a stack's routes can name."""
 
-    host: str
-    path: str
+    kind: str = "traefik"
+    trusted: tuple[str, ...] = ()  # address ranges of load balancers
+    request_seconds: int = 60  # for a request to come whole
+    idle_seconds: int = 75  # that a connection is kept without a request
+    tls: Tls | None = None  # if it ends TLS itself
+    users: Mapping[str, int] = {}  # ages of the files of users
+    certificates: Mapping[str, Certificate] = {}  # by host name
+
+
+class Command(NamedTuple):
+    """What runs once with a service's image, before or after a new version takes over."""
+
     service: str
-    port: int
-    health: str | None
+    words: tuple[str, ...]
+
+
+class Deploy(NamedTuple):
+    """How a new version takes over. Times are in seconds."""
+
+    timeout: float = TIMEOUT  # within which new containers must be well
+    soak: int = 0  # for which new containers must stay well
+    drain: int = 0  # for which old containers may finish their requests
+    before: tuple[Command, ...] = ()
+    after: tuple[Command, ...] = ()
 
 
 class Manifest(NamedTuple):
@@ -69,13 +92,17 @@ class Manifest(NamedTuple):
     absent: bool = False
     delete: bool = False
     networks: tuple[str, ...] = ()  # those on which the proxy reaches it
+    deploy: Deploy = Deploy()
+    maintenance: bool = False  # whether all its routes show the page of maintenance
+    down_page: bool = False  # whether it has a page of its own for when no container answers
+    proxy: Proxy | None = None  # the host's; in the manifest of the proxy's own stack
 
 
 def read(raw: object) -> Manifest:
     """Turn plain data into a manifest; a DroverError names the key that is not as format 1 says."""
     if not isinstance(raw, Mapping):
         raise DroverError("a manifest is not a mapping")
-    stack = _text(raw, "stack", NAME, "manifest")
+    stack = text(raw, "stack", NAME, "manifest")
     if raw.get("state") == "absent":
         return Manifest(stack, absent=True, delete=raw.get("data") == "delete")
     where = f"manifest of {stack}"
@@ -84,18 +111,30 @@ def read(raw: object) -> Manifest:
             f"{where}: format {raw.get('format')!r}, this agent reads {FORMAT}; install the agent anew"
         )
     services = {
-        name: _service(f"{where}: services.{name}", name, raw) for name in _get(raw, "services", dict, where)
+        name: _service(f"{where}: services.{name}", name, raw) for name in get(raw, "services", dict, where)
     }
     return Manifest(
         stack=stack,
-        release=_text(raw, "release", RELEASE, where),
+        release=text(raw, "release", RELEASE, where),
         version=str(raw.get("version") or ""),
-        file=_text(raw, "file", FILE, where),
+        file=text(raw, "file", FILE, where),
         services=services,
-        routes=tuple(_route(f"{where}: routes", each, services) for each in _get(raw, "routes", list, where)),
+        routes=tuple(_route(f"{where}: routes", each, services) for each in get(raw, "routes", list, where)),
         data_folders=tuple(_folder(each, where) for each in raw.get("data_folders") or ()),
         networks=tuple(_network(each, stack, where) for each in raw.get("networks") or ()),
+        deploy=_deploy(f"{where}: deploy", raw.get("deploy") or {}, services),
+        maintenance=flag(raw, "maintenance", where),
+        down_page=flag(raw, "down_page", where),
+        proxy=read_proxy(f"{where}: proxy", raw["proxy"]) if stack == PROXY and "proxy" in raw else None,
     )
+
+
+def _route(where: str, data: object, services: Mapping[str, Service]) -> Route:
+    found = route.read(where, data)
+    for name in (found.service, *([found.canary.service] if found.canary else [])):
+        if name not in services:
+            raise DroverError(f"{where}: {found.host} leads to {name}, which the stack does not have")
+    return found
 
 
 def _service(where: str, name: str, raw: Mapping[str, Any]) -> Service:
@@ -104,36 +143,58 @@ def _service(where: str, name: str, raw: Mapping[str, Any]) -> Service:
         raise DroverError(f"{where}: not a service")
     health = data.get("health")
     return Service(
-        digest=_text(data, "digest", re.compile(r"[0-9a-f]+"), where),
-        image=_text(data, "image", IMAGE, where),
-        oneshot=_text(data, "kind", re.compile("service|oneshot"), where) == "oneshot",
-        replicas=_number(data, "replicas", 0, 1000, where),
+        digest=text(data, "digest", re.compile(r"[0-9a-f]+"), where),
+        image=text(data, "image", IMAGE, where),
+        oneshot=text(data, "kind", re.compile("service|oneshot"), where) == "oneshot",
+        replicas=number(data, "replicas", 0, 1000, where),
         health=_probe(f"{where}.health", health) if health else None,
-        uid=None if data.get("uid") is None else _number(data, "uid", 0, 2**32 - 2, where),
+        uid=None if data.get("uid") is None else number(data, "uid", 0, 2**32 - 2, where),
         secrets=frozenset(_file(each, where) for each in data.get("secrets") or ()),
         secret_env=bool(data.get("secret_env")),
+        order=text(data, "order", ORDER, where) if "order" in data else STOP_FIRST,
     )
+
+
+def _deploy(where: str, data: object, services: Mapping[str, Service]) -> Deploy:
+    if not isinstance(data, Mapping):
+        raise DroverError(f"{where}: not a mapping")
+    return Deploy(
+        timeout=number(data, "timeout", 1, 3600, where) if "timeout" in data else TIMEOUT,
+        soak=number(data, "soak", 0, 3600, where) if "soak" in data else 0,
+        drain=number(data, "drain", 0, 3600, where) if "drain" in data else 0,
+        before=tuple(_command(f"{where}.before", each, services) for each in data.get("before") or ()),
+        after=tuple(_command(f"{where}.after", each, services) for each in data.get("after") or ()),
+    )
+
+
+def _command(where: str, data: object, services: Mapping[str, Service]) -> Command:
+    if not isinstance(data, Mapping):
+        raise DroverError(f"{where}: not a mapping")
+    name, words = text(data, "service", SERVICE, where), get(data, "command", list, where)
+    if name not in services:
+        raise DroverError(f"{where}: the stack has no service {name}")
+    if not words or not all(isinstance(word, str) and "\0" not in word for word in words):
+        raise DroverError(f"{where}: command: not a list of words")
+    return Command(name, tuple(words))
 
 
 def _probe(where: str, data: object) -> Probe:
     if not isinstance(data, Mapping):
         raise DroverError(f"{where}: not a mapping")
-    return Probe(_number(data, "port", 1, 65535, where), _text(data, "path", PATH, where))
+    return Probe(number(data, "port", 1, 65535, where), text(data, "path", PATH, where))
 
 
-def _route(where: str, data: object, services: Mapping[str, Service]) -> Route:
+def read_proxy(where: str, data: object) -> Proxy:
+    """What the manifest of the proxy's own stack says of it."""
     if not isinstance(data, Mapping):
         raise DroverError(f"{where}: not a mapping")
-    route = Route(
-        host=_text(data, "host", HOST, where),
-        path=_text(data, "path", PATH, where),
-        service=_text(data, "service", SERVICE, where),
-        port=_number(data, "port", 1, 65535, where),
-        health=_text(data, "health", PATH, where) if data.get("health") else None,
+    return Proxy(
+        kind=text(data, "kind", KIND, where),
+        trusted=ranges(data, "trusted", where),
+        request_seconds=number(data, "request_seconds", 1, 3600, where),
+        idle_seconds=number(data, "idle_seconds", 1, 3600, where),
+        tls=read_tls(f"{where}.tls", data["tls"]) if data.get("tls") else None,
     )
-    if route.service not in services:
-        raise DroverError(f"{where}: {route.host} leads to {route.service}, which the stack does not have")
-    return route
 
 
 def _folder(value: object, where: str) -> str:
@@ -152,93 +213,3 @@ def _network(value: object, stack: str, where: str) -> str:
     if value != f"{stack}_public":
         raise DroverError(f"{where}: networks: {value!r} is not the stack's own public network")
     return str(value)
-
-
-def _get(raw: Mapping[str, Any], key: str, kind: type[Any], where: str) -> Any:
-    if not isinstance(raw.get(key), kind):
-        raise DroverError(f"{where}: {key}: found {raw.get(key)!r:.80}, not a {kind.__name__}")
-    return raw[key]
-
-
-def _text(raw: Mapping[str, Any], key: str, pattern: re.Pattern[str], where: str) -> str:
-    value = raw.get(key)
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise DroverError(f"{where}: {key}: found {value!r:.80}")
-    return value
-
-
-def _number(raw: Mapping[str, Any], key: str, low: int, high: int, where: str) -> int:
-    value = raw.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise DroverError(f"{where}: {key}: found {value!r:.80}, not a number from {low} to {high}")
-    return value
-
-
-def load(layout: Layout, stack: str, identity: str) -> Manifest:
-    """The manifest in a release's folder, which must be of that stack and release."""
-    path = layout.release(stack, identity) / "manifest.json"
-    try:
-        found = read(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        raise DroverError(f"{path}: cannot be read: {error}") from None
-    if (found.stack, found.release) != (stack, identity):
-        raise DroverError(f"{path}: describes {found.stack} {found.release}, not {stack} {identity}")
-    return found
-
-
-class Wishes(NamedTuple):
-    """What every stack should be, and what was wrong with those we could not read."""
-
-    stacks: dict[str, Manifest]
-    problems: dict[str, str]
-
-
-def wanted(layout: Layout, name: str) -> Manifest | None:
-    """What the controller put there last. A stack whose `wanted` was taken away shall go; its data stays."""
-    identity = link(layout.stack(name) / "wanted")
-    if identity:
-        return load(layout, name, identity)
-    return Manifest(name, absent=True) if link(layout.stack(name) / "current") else None
-
-
-def standing(layout: Layout, name: str) -> Manifest | None:
-    """What ran well last, whatever is wanted since; else what is wanted: the wish of a boot."""
-    identity = link(layout.stack(name) / "current")
-    return load(layout, name, identity) if identity else wanted(layout, name)
-
-
-def wishes(layout: Layout, choose: Callable[[Layout, str], Manifest | None]) -> Wishes:
-    """The wish for every stack on this host."""
-    found = Wishes({}, {})
-    for name in names(layout):
-        try:
-            manifest = choose(layout, name)
-        except DroverError as failure:
-            found.problems[name] = str(failure)
-            continue
-        if manifest:
-            found.stacks[name] = manifest
-    return found
-
-
-def names(layout: Layout) -> list[str]:
-    """Every stack that has a folder."""
-    return sorted(path.name for path in _folders(layout.stacks))
-
-
-def _folders(path: Path) -> Iterable[Path]:
-    try:
-        return [each for each in path.iterdir() if NAME.fullmatch(each.name) and each.is_dir()]
-    except FileNotFoundError:
-        return []
-
-
-def given(text: str) -> dict[str, Manifest]:
-    """Manifests from standard input: a JSON list."""
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise DroverError(f"manifests on standard input: {error}") from None
-    if not isinstance(raw, list):
-        raise DroverError("manifests on standard input: not a list")
-    return {manifest.stack: manifest for manifest in map(read, raw)}

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from drover import compose, disk, routes
 from drover.docker import LABEL, Container, observe, of_stack
 from drover.host import Host
-from drover.layout import PROXY
+from drover.layout import PROXY, STANDBY
 from drover.release import Manifest
 from drover.run import DroverError
 
 
 def remove(host: Host, wish: Manifest, containers: Sequence[Container]) -> None:
     """Take the stack off this host."""
-    routes.write(host.layout, wish.stack, "")
+    routes.write(host.layout, wish.stack, "", host.run)
     network = f"{wish.stack}_public"
-    for each in of_stack(containers, PROXY):
+    for each in (*of_stack(containers, PROXY), *of_stack(containers, STANDBY)):
         if network in each.networks and wish.stack != PROXY:
             host.run(["docker", "network", "disconnect", "--force", network, each.identity])
     host.say(f"{wish.stack}: remove")

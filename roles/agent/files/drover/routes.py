@@ -3,32 +3,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from drover import disk
-from drover.docker import Container
+from drover import disk, proxy, wishes
 from drover.layout import Layout
-from drover.proxy import traefik as proxy
-from drover.release import Manifest, Route
-from drover.run import DroverError
+from drover.lineup import Lineup
+from drover.proxy import source
+from drover.release import Manifest
+from drover.route import Route
+from drover.run import DroverError, Runner, runner
 
-SUFFIX = proxy.SUFFIX
+SUFFIX: dict[str, str] = {kind: module.SUFFIX for kind, module in proxy.KINDS.items()}
+_ONE = threading.Lock()  # a proxy judges the folder with one change at a time
 
 
-def text(wish: Manifest, found: Sequence[Container]) -> str:
-    """The route file's text; empty without routes. Until all replicas run, it has their usual names.
-
-    Those that run may have others: when the first of two is removed by hand, Compose makes a third.
-    """
-    servers: dict[str, list[str]] = {}
-    for name in {route.service for route in wish.routes}:
-        count = wish.services[name].replicas
-        running = [
-            each for each in found if each.service == name and each.running and each.name == each.usual_name
-        ]
-        usual = [f"{wish.stack}-{name}-{number}" for number in range(1, count + 1)]
-        servers[name] = [each.name for each in running] if len(running) == count else usual
+def text(wish: Manifest, servers: Mapping[str, Sequence[str]]) -> str:
+    """The route file's text; empty without routes. `servers` are the containers' names by service."""
     return proxy.render(wish, servers)
+
+
+def planned(wish: Manifest, found: Mapping[str, Lineup]) -> str:
+    """The same with the names that the new containers will most likely have."""
+    return text(wish, {name: found[name].names(wish.stack) for name in wish.services})
+
+
+def read(layout: Layout, stack: str) -> str:
+    """The route file's text; empty if there is none for the proxy that stands."""
+    try:
+        return _path(layout, stack, wishes.proxy(layout).kind).read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def outdated(layout: Layout, stack: str) -> bool:
+    """Whether there is only a file for another proxy than stands here: by its kind, TLS or certificates."""
+    there = {kind for kind in SUFFIX if _path(layout, stack, kind).exists()}
+    found = wishes.proxy(layout)
+    if found.kind not in there:
+        return bool(there)
+    try:
+        made = source.read(read(layout, stack))
+    except ValueError:
+        return False
+    names = source.certified(found, made.routes)
+    return (made.secure, made.proxy.certificates) != (bool(found.tls), names)
+
+
+def _path(layout: Layout, stack: str, kind: str) -> Path:
+    return layout.routes / f"{stack}{SUFFIX[kind]}"
+
+
+def mark(content: str) -> str:
+    """The host name that the proxy itself answers with 418 as soon as it goes by this text."""
+    return proxy.mark(content)
+
+
+def marks(layout: Layout, kind: str) -> dict[str, str]:
+    """Of every file that a proxy of this kind reads its mark → its path; one broken by hand has none."""
+    found = {}
+    for path in sorted(layout.routes.glob(f"*{SUFFIX[kind]}")):
+        with suppress(OSError, ValueError):
+            found[mark(path.read_text("utf-8"))] = str(path)
+    return found
 
 
 def place(route: Route) -> tuple[str, str]:
@@ -39,20 +79,49 @@ def place(route: Route) -> tuple[str, str]:
 def places(layout: Layout, stack: str) -> frozenset[tuple[str, str]]:
     """What the proxy leads to the stack now, as pairs of host and path."""
     try:
-        return proxy.places((layout.routes / f"{stack}{SUFFIX}").read_text("utf-8"))
-    except (OSError, ValueError):
+        return proxy.places(read(layout, stack))
+    except (DroverError, ValueError):
         return frozenset()
 
 
-def write(layout: Layout, stack: str, content: str) -> None:
+def write(layout: Layout, stack: str, content: str, run: Runner | None = None) -> None:
     """Put the file in place if it is one that the proxy accepts; without content remove it."""
-    path = layout.routes / f"{stack}{SUFFIX}"
-    if not content:
-        disk.remove(path)
-        return
-    try:
-        proxy.validate(content)
-    except ValueError as error:
-        raise DroverError(f"its route was not written, the proxy would stumble over it: {error}") from None
-    layout.routes.mkdir(mode=0o755, parents=True, exist_ok=True)
-    disk.replace(path, content)
+    with _ONE:
+        if not content:
+            _remove(layout, stack, run or runner())
+            return
+        try:
+            proxy.mark(content)
+        except ValueError as error:
+            raise DroverError(
+                f"its route was not written, the proxy would stumble over it: {error}"
+            ) from None
+        module = proxy.of(content)
+        path = layout.routes / f"{stack}{module.SUFFIX}"
+        refused = module.refuses(layout, run or runner(), path.name, content)
+        if refused:
+            raise DroverError(f"its route was not written, the proxy refuses it: {refused}")
+        layout.routes.mkdir(mode=0o755, parents=True, exist_ok=True)
+        module.prepare(layout, run or runner(), path.name, content)
+        disk.replace(path, content)
+        for other in SUFFIX.values():
+            if other != module.SUFFIX:
+                disk.remove(layout.routes / f"{stack}{other}")
+        module.follow(run or runner())
+
+
+def _remove(layout: Layout, stack: str, run: Runner) -> None:
+    """Also of another kind of proxy, and the users that it let in."""
+    for kind, module in proxy.KINDS.items():
+        if disk.remove(_path(layout, stack, kind)):
+            module.follow(run)
+    forget(layout, stack, ())
+    shutil.rmtree(layout.pages / stack, ignore_errors=True)
+
+
+def forget(layout: Layout, stack: str, kept: Sequence[Route]) -> None:
+    """Remove the files of users that no route asks for any more."""
+    names = {f"{stack}.{each.auth}" for each in kept}
+    for path in layout.users.glob(f"{stack}.*"):
+        if path.name not in names:
+            disk.remove(path)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tarfile
+import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +21,7 @@ from drover.release import Service
 from drover.run import DroverError, Runner
 
 HIDDEN = "***"
+_ONE_AT_A_TIME = threading.Lock()
 
 
 # Owners
@@ -93,7 +95,9 @@ def image_uid(run: Runner, image: str, user: str) -> int:
         return 0
     if name.isdigit():
         return int(name)
-    for line in _passwd(run, image).splitlines():
+    with _ONE_AT_A_TIME:  # each removes what an earlier one left
+        text = _passwd(run, image)
+    for line in text.splitlines():
         fields = line.split(":")
         if len(fields) > 2 and fields[0] == name and fields[2].isdigit():
             return int(fields[2])
@@ -104,9 +108,10 @@ def image_uid(run: Runner, image: str, user: str) -> int:
 
 def _passwd(run: Runner, image: str) -> str:
     """/etc/passwd out of a container that is made for it and never started; one that was left goes first."""
-    left = run(["docker", "ps", "--all", "--quiet", "--filter", f"label={SCRATCH}"]).out.split()
+    never = ["--filter", "status=created", "--filter", f"label={SCRATCH}"]
+    left = run(["docker", "ps", "--all", "--quiet", *never]).out.split()
     if left:
-        run(["docker", "rm", "--force", *left])
+        run(["docker", "rm", *left])
     made = run(
         ["docker", "create", "--label", SCRATCH, "--network", "none", "--pull", "never", image, "nothing"]
     )
@@ -116,6 +121,8 @@ def _passwd(run: Runner, image: str) -> str:
         copied = run(["docker", "cp", "--follow-link", f"{made.out.strip()}:/etc/passwd", "-"])
     finally:
         run(["docker", "rm", "--force", "--volumes", made.out.strip()])
+    if copied.code and "Could not find the file" not in copied.err:
+        raise DroverError(f"image {image}: {copied.words}")
     with suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(copied.out.encode())) as archive:
         for member in archive.getmembers():
             content = archive.extractfile(member)

@@ -14,14 +14,14 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-VERSION = 2
+VERSION = 3
 HISTORY_ROWS = 5000
 SCHEMA = """
 CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
   stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL,
-  seconds REAL NOT NULL, detail TEXT NOT NULL);
+  seconds REAL NOT NULL, detail TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '');
 CREATE INDEX history_stack ON history (stack, id);
 CREATE TABLE applied (stack TEXT NOT NULL, release TEXT NOT NULL, service TEXT NOT NULL, hash TEXT NOT NULL,
   networks TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (stack, release, service));
@@ -30,12 +30,23 @@ CREATE TABLE events (id INTEGER PRIMARY KEY, at REAL NOT NULL, key TEXT NOT NULL
   title TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next REAL NOT NULL DEFAULT 0,
   sent REAL, delivered TEXT NOT NULL DEFAULT '[]', error TEXT NOT NULL DEFAULT '');
 CREATE INDEX events_key ON events (key, at);
+CREATE TABLE marks (stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL,
+  who TEXT NOT NULL, PRIMARY KEY (stack, release));
+CREATE TABLE deploy_lock (id INTEGER PRIMARY KEY CHECK (id = 1), who TEXT NOT NULL, at REAL NOT NULL,
+  reason TEXT NOT NULL);
 """
 UPGRADES = {  # from this version to the next
     1: """
 ALTER TABLE events ADD COLUMN delivered TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE events ADD COLUMN error TEXT NOT NULL DEFAULT '';
-"""
+""",
+    2: """
+ALTER TABLE history ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+CREATE TABLE marks (stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL,
+  who TEXT NOT NULL, PRIMARY KEY (stack, release));
+CREATE TABLE deploy_lock (id INTEGER PRIMARY KEY CHECK (id = 1), who TEXT NOT NULL, at REAL NOT NULL,
+  reason TEXT NOT NULL);
+""",
 }
 
 
@@ -55,9 +66,32 @@ class Row(NamedTuple):
     stack: str
     release: str
     version: str
-    result: str  # ok | failed
+    result: str  # ok | failed | refused
     seconds: float
     detail: str
+    reason: str = ""  # what whoever asked for it said
+
+
+class Mark(NamedTuple):
+    """A release that was rolled back."""
+
+    stack: str
+    release: str
+    version: str
+    at: float
+    who: str
+
+    def is_of(self, release: str, version: str) -> bool:
+        """Whether the mark means this release, or another one of the same version."""
+        return release == self.release or (bool(version) and version == self.version)
+
+
+class Lock(NamedTuple):
+    """Somebody wants no deploys."""
+
+    who: str
+    at: float
+    reason: str
 
 
 class State:
@@ -122,7 +156,7 @@ class State:
             )
             db.execute(
                 "DELETE FROM applied WHERE stack = ? AND release NOT IN (SELECT release FROM applied"
-                " WHERE stack = ? GROUP BY release ORDER BY max(at) DESC LIMIT 10)",
+                " WHERE stack = ? GROUP BY release ORDER BY max(at) DESC LIMIT 60)",
                 (stack, stack),
             )
 
@@ -130,6 +164,53 @@ class State:
         """The stack is gone; its history stays."""
         with self.db as db:
             db.execute("DELETE FROM applied WHERE stack = ?", (stack,))
+            db.execute("DELETE FROM marks WHERE stack = ?", (stack,))
+
+    def applied(self, stack: str) -> list[str]:
+        """The releases that were well, the newest first."""
+        rows = self.db.execute(
+            "SELECT release FROM applied WHERE stack = ? GROUP BY release ORDER BY max(at) DESC", (stack,)
+        )
+        return [release for (release,) in rows]
+
+    # What was rolled back, and who wants no deploys
+
+    def marks(self) -> list[Mark]:
+        """Every release that was rolled back."""
+        return [Mark(*row) for row in self._rows("SELECT stack, release, version, at, who FROM marks")]
+
+    def mark(self, mark: Mark) -> None:
+        """Keep a release from coming back by itself."""
+        with self.db as db:
+            db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)", mark)
+
+    def unmark(self, stack: str, release: str, version: str) -> None:
+        """It was deployed again, by force."""
+        with self.db as db:
+            db.execute(
+                "DELETE FROM marks WHERE stack = ? AND (release = ? OR (version = ? AND version != ''))",
+                (stack, release, version),
+            )
+
+    def lock(self) -> Lock | None:
+        """Who wants no deploys."""
+        return next((Lock(*row) for row in self._rows("SELECT who, at, reason FROM deploy_lock")), None)
+
+    def set_lock(self, lock: Lock | None) -> None:
+        """Take the lock, or let it go."""
+        with self.db as db:
+            db.execute("DELETE FROM deploy_lock")
+            if lock:
+                db.execute("INSERT INTO deploy_lock VALUES (1, ?, ?, ?)", lock)
+
+    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """A reader may meet the file of an agent that did not know the table yet."""
+        try:
+            return self.db.execute(statement).fetchall()
+        except sqlite3.OperationalError:
+            if self.write:
+                raise
+            return []
 
     # History
 
@@ -137,8 +218,8 @@ class State:
         """Append one line and drop the oldest beyond the bound."""
         with self.db as db:
             db.execute(
-                "INSERT INTO history (at, who, action, stack, release, version, result, seconds, detail)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO history (at, who, action, stack, release, version, result, seconds, detail,"
+                " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
             db.execute("DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?", (HISTORY_ROWS,))
@@ -146,10 +227,16 @@ class State:
     def last(self) -> dict[str, Row]:
         """Each stack's newest line."""
         rows = self.db.execute(
-            "SELECT at, who, action, stack, release, version, result, seconds, detail FROM history"
-            " WHERE id IN (SELECT max(id) FROM history GROUP BY stack)"
+            "SELECT * FROM history WHERE id IN (SELECT max(id) FROM history GROUP BY stack)"
         )
-        return {row[3]: Row(*row) for row in rows}
+        return {row.stack: row for row in map(_row, rows)}
+
+    def history(self, stack: str, most: int) -> list[Row]:
+        """The newest lines, of one stack or (without a name) of all."""
+        rows = self.db.execute(
+            "SELECT * FROM history WHERE ? IN ('', stack) ORDER BY id DESC LIMIT ?", (stack, most)
+        )
+        return list(map(_row, rows))
 
     # Users of images
 
@@ -162,6 +249,11 @@ class State:
         with self.db as db:
             db.executemany("INSERT OR REPLACE INTO images VALUES (?, ?)", uids.items())
             db.execute("DELETE FROM images WHERE rowid <= (SELECT max(rowid) FROM images) - 500")
+
+
+def _row(columns: tuple[Any, ...]) -> Row:
+    """A line as it lies in the table, its number first; a reader may meet one without the newest column."""
+    return Row(*columns[1:])
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -8,16 +8,19 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from drover import release
+from drover import certificates, record, release, tls
 from drover.apply import plan_all
 from drover.channels import channels
 from drover.docker import Container, observe, of_stack
 from drover.host import Host, about
 from drover.layout import link
 from drover.plan import OWN, RECORD, Plan
+from drover.route import Route
 from drover.run import DroverError
 from drover.sender import Waiting, head
 from drover.state import Row
+from drover.table import aligned, stamp
+from drover.wishes import every, standing
 
 FINE, STARTING, WRONG = "fine", "starting", "wrong"
 HARMLESS = {OWN, RECORD}
@@ -40,9 +43,10 @@ class Line(NamedTuple):
 
 def status(host: Host, only: str = "") -> dict[str, Any]:
     """Everything as plain data; `fine` says whether nothing is wrong."""
-    wishes = release.wishes(host.layout, release.standing)
+    wishes = every(host.layout, standing)
+    led = certificates.names(wishes.stacks.values())
     stacks = {name: wish for name, wish in wishes.stacks.items() if only in ("", name)}
-    containers = observe(host.run)
+    containers = record.without_secrets(host.layout, observe(host.run))
     plans, odd = plan_all(host, stacks.values(), containers)
     last = host.state.last()
     lines = [_line(host, plans[name], of_stack(containers, name), last.get(name)) for name in sorted(plans)]
@@ -52,14 +56,21 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
         for name, text in sorted(problems.items())
         if only in ("", name)
     ]
+    certified = [
+        each
+        for each in certificates.states(host, wishes.stacks)
+        if not only or only in led.get(each.name, ())
+    ]
     count, oldest = _waiting(host)
     undelivered = _undelivered(oldest, bool(channels(host.layout)), time.time())
     return {
         **{key: about(host.layout).get(key) for key in ("host", "client", "environment")},
         "fine": bool(lines or not only)
         and all(line.state == FINE for line in lines)
-        and not (undelivered and not only),
-        "stacks": [{**line._asdict(), "since": _stamp(line.since)} for line in lines],
+        and not (undelivered and not only)
+        and not any(each.problem for each in certified),
+        "stacks": [{**line._asdict(), "since": stamp(line.since)} for line in lines],
+        "certificates": [each._asdict() for each in certified],
         "events_waiting": count,
         "events_problem": undelivered,
     }
@@ -81,9 +92,16 @@ def _line(host: Host, plan: Plan, own: Sequence[Container], last: Row | None) ->
         since=max(started, default=last.at if last else 0.0),
         services=_services(wish, own),
         problems=[*wrong, *plan.waits, *behind],
-        urls=[f"http://{route.host}{route.path}" for route in wish.routes],
+        urls=[f"{_scheme(wish, route)}://{route.host}{route.path}" for route in wish.routes],
         reasons={each.service: dict(each.reasons) for each in own if each.running and each.reasons},
     )
+
+
+def _scheme(wish: release.Manifest, route: Route) -> str:
+    """How a client asks: by TLS if the proxy has a certificate, or the route says that TLS ends before it."""
+    if wish.proxy and wish.proxy.tls and not route.plain:
+        return "https" if tls.covering(wish.proxy.certificates, route.host) else "http"
+    return "https" if route.https else "http"
 
 
 def _behind(host: Host, plan: Plan, last: Row | None) -> list[str]:
@@ -101,7 +119,7 @@ def _behind(host: Host, plan: Plan, last: Row | None) -> list[str]:
         why = f": {reason}" if last and reason and last.release == wanted else ""
         text = f"release {wanted} is wanted and not reached{why}"
         found.append(text if wanted else "it shall go and is still here")
-    if last and last.result != "ok" and last.release not in ("", wanted, current):
+    if last and last.result == "failed" and last.release not in ("", wanted, current):
         found.append(f"release {last.release} was refused: {reason}")
     return found
 
@@ -121,7 +139,7 @@ def _service(service: release.Service, own: Sequence[Container]) -> dict[str, An
         "wanted": service.replicas,
         "running": sum(each.running for each in own),
         "state": " ".join(states) or "missing",
-        "since": _stamp(max((each.started for each in own), default=0.0)),
+        "since": stamp(max((each.started for each in own), default=0.0)),
         "restarts": sum(each.restarts for each in own),
     }
 
@@ -140,11 +158,7 @@ def _undelivered(oldest: Waiting | None, listening: bool, now: float) -> str:
     if not oldest or not listening or oldest.at > now - PATIENCE:
         return ""
     why = oldest.error or "nothing was tried, look at drover-send.timer"
-    return f"events wait since {_stamp(oldest.at)}: {why}"
-
-
-def _stamp(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)) if moment else ""
+    return f"events wait since {stamp(oldest.at)}: {why}"
 
 
 # The table
@@ -164,10 +178,10 @@ def table(found: Mapping[str, Any]) -> str:
         )
         for line in found["stacks"]
     ]
-    widths = [max(len(row[column]) for row in [HEAD, *rows]) for column in range(len(HEAD) - 1)]
-    text = [_row(HEAD, widths)]
-    for row, line in zip(rows, found["stacks"], strict=True):
-        text.append(_row(row, widths))
+    head, *lines = aligned([HEAD, *rows])
+    text = [head]
+    for row, line in zip(lines, found["stacks"], strict=True):
+        text.append(row)
         text += [f"  ! {problem}" for problem in line["problems"]]
         text += [f"    {url}" for url in line["urls"]]
         text += [
@@ -175,6 +189,7 @@ def table(found: Mapping[str, Any]) -> str:
             for service, rules in line["reasons"].items()
             for rule, why in rules.items()
         ]
+    text += [f"  ! {each['name']}: {each['problem']}" for each in found["certificates"] if each["problem"]]
     if not rows:
         text.append("no stack is on this host")
     if found["events_waiting"]:
@@ -182,11 +197,6 @@ def table(found: Mapping[str, Any]) -> str:
     if found["events_problem"]:
         text.append(f"  ! {found['events_problem']}")
     return "\n".join(text)
-
-
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-    return "  ".join([*padded, cells[-1]]).rstrip()
 
 
 def _summary(services: Mapping[str, Mapping[str, Any]]) -> str:

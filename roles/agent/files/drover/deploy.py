@@ -1,0 +1,273 @@
+# GPL-3.0-or-later
+"""The one way to change what runs of a stack. Killed anywhere, a new run finds what is there and goes on.
+
+Order: what the new containers need → created → started in the order of their dependencies, well, and well
+for the soak → the proxy leads to them, and the release is `current` → the old ones finish their requests →
+they go. What cannot run twice stops just before its successor starts. Up to the change of the route, and
+while the old ones finish, a failure brings back what stood before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from drover import commands, compose, docker, finish, prepare, start
+from drover.calls import Calls
+from drover.docker import Container, last_words, of_stack
+from drover.errors import TROUBLE, StackError
+from drover.host import Host
+from drover.layout import PROXY
+from drover.lineup import BY_STANDBY
+from drover.plan import AFTER, BEFORE, CREATE, CREATING, RECORD, RENEW, Plan
+from drover.release import START_FIRST, Manifest
+from drover.standby import Standby
+from drover.state import Seen
+from drover.watch import Watch
+
+
+class Deployed(NamedTuple):
+    """What is worth recording: what runs by service, and users of images that were looked up."""
+
+    seen: dict[str, Seen]
+    uids: dict[str, int]
+
+
+class Deploy:
+    """One stack on its way from what runs to what was wished."""
+
+    def __init__(
+        self, host: Host, plan: Plan, watch: Watch, here: prepare.Images, uids: dict[str, int]
+    ) -> None:
+        self.host, self.plan, self.wish, self.watch = host, plan, plan.wish, watch
+        self._here, self._uids = here, uids
+        self._release = host.layout.release(plan.wish.stack, plan.wish.release)
+        self._leaving = frozenset(each.identity for each in plan.leaving)
+        self._began = time.time()
+        times = plan.wish.deploy
+        self._calls = Calls(
+            host, watch, plan.wish.stack, self._planned(), times.timeout + times.soak + times.drain
+        )
+        self._standby = Standby(host, watch, plan)
+        self._renewed = False
+        self._mended: set[str] = set()
+        self._commanded: set[str] = set()
+
+    def run(self) -> Deployed:
+        """Go all the way; a StackError says which service to blame and what became of the stack."""
+        try:
+            self._standby.begin()
+            learned = self._bring()
+            self._lead()
+            self._standby.hand_over(self.wish)
+            self._drain()
+        except (*TROUBLE, StackError) as error:
+            raise self._taken_back(error) from None
+        self._leave()
+        if self.plan.has(AFTER):
+            for number, command in enumerate(self.wish.deploy.after):
+                commands.run(self.host, self.wish, "after", number, command)
+        return Deployed(finish.seen(self.wish, self._present()), learned)
+
+    # What is there
+
+    def _own(self) -> tuple[Container, ...]:
+        return of_stack(self.watch.look(), self.wish.stack)
+
+    def _present(self) -> list[Container]:
+        """Containers that are to stay; whatever came after the plan was made is meant to."""
+        return [
+            each
+            for each in self._own()
+            if each.identity not in self._leaving and each.hash and each.name == each.usual_name
+        ]
+
+    def _new(self, identity: str) -> bool:
+        return identity not in self.plan.standing
+
+    # Towards the new
+
+    def _bring(self) -> dict[str, int]:
+        learned = prepare.prepare(self.host, self.plan, self._here, self._uids, self._own())
+        if self.plan.has(*CREATING):
+            self._create()
+        start.until_well(self.wish, self.watch, self._present, self._began, self._start)
+        if self._leaving:
+            self._stay_well(self.wish.deploy.soak)
+        return learned
+
+    def _create(self) -> None:
+        """Those in place go first: Compose would take the new ones beside the old for too many."""
+        self.host.say(f"{self.wish.stack}: create")
+        commands.tidy(self.host, self.wish)
+        renewed = self.plan.services(RENEW)
+        if renewed:
+            surplus = [each.identity for each in self.plan.leaving if each.service in renewed]
+            docker.remove(self.host.run, surplus)  # else they would be made anew too
+            self._renewed = True
+            compose.do(self.host.run, compose.renew(self._release, self.wish, self._scale(), renewed))
+        if self.plan.has(CREATE, RECORD):
+            present = [each.service for each in self._present()]
+            more = {name: each.replicas - present.count(name) for name, each in self.wish.services.items()}
+            compose.do(self.host.run, compose.create(self._release, self.wish, self._scale(more)))
+
+    def _scale(self, more: dict[str, int] | None = None) -> dict[str, int]:
+        there = [each.service for each in self._own() if each.hash]
+        return {name: there.count(name) + max((more or {}).get(name, 0), 0) for name in self.wish.services}
+
+    def _start(self, startable: Sequence[Container]) -> None:
+        """Start what may start; those with commands last, which may need the others."""
+        commanded = self.plan.services(BEFORE)
+        for each in sorted(startable, key=lambda each: each.service in commanded):
+            self._start_one(each)
+
+    def _start_one(self, each: Container) -> None:
+        """Start one container; one whose network was removed by hand never could, and is made anew, once."""
+        if each.service in self.plan.services(BEFORE) - self._commanded:
+            for number, command in enumerate(self.wish.deploy.before):
+                if command.service == each.service:
+                    commands.run(self.host, self.wish, "before", number, command)
+            self._commanded.add(each.service)
+        beside = self.plan.lineup[each.service].order == START_FIRST
+        if beside:
+            self._calls.starting(each.service)
+        else:
+            self._stop_first(each)
+        if each.stack == PROXY and each.ports:  # before a start networks of others have no names yet
+            finish.connect_everywhere(self.host, each, self.watch.look())
+        self.host.say(f"{each.stack}: start {each.name}")
+        done = self.host.run(["docker", "start", each.identity])
+        if not done.code or "No such container" in done.err:
+            if beside:
+                self._calls.started()
+            return
+        if "network" in done.err and "not found" in done.err and each.name not in self._mended:
+            self._mended.add(each.name)
+            self._make_anew(each)
+            return
+        raise StackError(f"Docker could not start it: {done.words}", each.service)
+
+    def _make_anew(self, each: Container) -> None:
+        scale = self._scale()
+        if each.keeps:
+            command = compose.renew(self._release, self.wish, scale, [each.service])
+        else:
+            docker.do(self.host.run, ["docker", "rm", each.identity])
+            command = compose.create(self._release, self.wish, scale)
+        compose.do(self.host.run, command)
+
+    def _stop_first(self, successor: Container) -> None:
+        """Old ones that cannot run beside the new; Docker must not bring them back at a boot."""
+        there = [
+            each
+            for each in self._own()
+            if each.identity in self._leaving
+            and self.plan.lineup[each.service].exclusive
+            and each.status not in ("created", "exited", "dead")
+            and (each.service == successor.service or self.plan.lineup[each.service].order != BY_STANDBY)
+        ]
+        self._standby.take_over(successor, there)
+        if there:
+            old = [each.identity for each in there]
+            self.host.say(f"{self.wish.stack}: stop what cannot run beside its successor")
+            docker.do(self.host.run, ["docker", "update", "--restart=unless-stopped", *old])
+            docker.do(self.host.run, ["docker", "stop", *old], timeout=compose.LIMIT)
+
+    def _stay_well(self, seconds: float) -> None:
+        start.stay_well(self.wish, self.watch, self._present, self._began, seconds, self._new)
+
+    # The change, and the end of the old
+
+    def _lead(self) -> None:
+        finish.connect(self.host, [self.wish], self.watch.look())
+        if not finish.lead(self.host, self.watch, self.wish, self._present()) and self._leaving:
+            raise StackError(f"the proxy does not go by the new route after {finish.SEEN_SECONDS:.0f} s")
+        finish.stand(self.host.layout, self.wish)
+        self._calls.lead(self._leaving)
+
+    def _drain(self) -> None:
+        if any(each.identity in self._leaving and each.running for each in self._own()):
+            self._stay_well(self.wish.deploy.drain)
+
+    def _leave(self) -> None:
+        gone = [each for each in self._own() if each.identity in self._leaving]
+        if gone:
+            self.host.say(f"{self.wish.stack}: remove {', '.join(each.name for each in gone)}")
+            try:
+                docker.remove(self.host.run, [each.identity for each in gone])
+            finally:
+                self._calls.end()
+        self._standby.end()
+
+    # The way back
+
+    def _taken_back(self, error: Exception) -> StackError:
+        """Bring back what stood before; the error as it is to be told, with the last words of who failed."""
+        trouble = error if isinstance(error, StackError) else StackError(str(error))
+        before = self.plan.facts.before
+        if before is None or not (self._leaving or before.release != self.wish.release):
+            return trouble
+        trouble.said = trouble.said or last_words(self.host.run, trouble.container)
+        trouble.container = ""
+        called = f"version {before.version}" if before.version else f"release {before.release}"
+        try:
+            self._put_back(before)
+            self._standby.hand_over(before)
+            self._standby.end()
+            trouble.after = f"{called} serves on"
+        except (*TROUBLE, StackError) as failure:
+            trouble.after = f"{called} could not be brought back: {failure}"
+        return trouble
+
+    def _put_back(self, before: Manifest) -> None:
+        """Requests first, then the containers; what was made in place is made so again."""
+        known, changed = {each.identity for each in self._planned()}, before.release != self.wish.release
+        renewed = self.plan.services(RENEW) if self._renewed and changed else frozenset()
+        own = self._own()
+        new = [
+            each.identity
+            for each in own
+            if each.service not in self.plan.services(RENEW)
+            and (each.identity not in known or changed)
+            and self._new(each.identity)
+        ]
+        if changed:
+            finish.stand(self.host.layout, before)
+        standing = [each for each in own if each.identity not in new]
+        finish.lead(self.host, self.watch, before, standing)
+        self._calls.back()
+        docker.remove(self.host.run, new)
+        self._calls.end()
+        if renewed:
+            there = [each.service for each in self._own()]
+            scale = {name: there.count(name) for name in before.services}
+            release = self.host.layout.release(before.stack, before.release)
+            compose.do(self.host.run, compose.renew(release, before, scale, renewed & set(before.services)))
+        self._await_standing(before, frozenset(new), [each.service for each in standing])
+
+    def _planned(self) -> Collection[Container]:
+        return [each for found in self.plan.lineup.values() for each in (*found.stays, *found.leaves)]
+
+    def _await_standing(self, before: Manifest, gone: frozenset[str], there: Sequence[str]) -> None:
+        """Start what was stopped, and wait for as much as there was."""
+        policies = {each.identity: each.restart for each in self._planned()}
+        services = {
+            name: each._replace(replicas=min(each.replicas, there.count(name)))
+            for name, each in before.services.items()
+        }
+
+        def again(startable: Sequence[Container]) -> None:
+            for each in startable:
+                policy = policies.get(each.identity, each.restart)
+                if policy != each.restart:
+                    docker.do(self.host.run, ["docker", "update", f"--restart={policy}", each.identity])
+                docker.do(self.host.run, ["docker", "start", each.identity])
+
+        start.until_well(
+            before._replace(services=services),
+            self.watch,
+            lambda: [each for each in self._own() if each.identity not in gone],
+            time.time(),
+            again,
+        )
