@@ -77,4 +77,4 @@ def finish(result: Mapping[str, Any], path: Path | None) -> int:
     if path:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(result, indent=2) + "\n")
-    return 0 if all(entry["met"] for entry in result["ratios"].values()) else 1
+    return 0 if all(entry["met"] is not False for entry in result["ratios"].values()) else 1

@@ -148,7 +148,7 @@ def deploys() -> str:
         rows.append([f"failed {what}: during {during}", *map(_failed, sums), "0"])
     for name in dict.fromkeys(each.partition(": ")[2] for each in ratios if not each.endswith(", failed")):
         own = [ratios.get(f"{kind}: {name}") for kind in kinds]
-        cells = [_judged(str(each["value"]), each["met"]) if each else "" for each in own]
+        cells = [_judged(str(each["value"]), each["met"] is not False) if each else "" for each in own]
         rows.append([name, *cells, next(each["target"] for each in own if each)])
     others = [
         f"`{name}` {_failed(seen['requests'], judged=False)}, by name {_failed(seen[CALLS], judged=False)}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from drover import commands, compose, docker, finish, prepare, start
@@ -22,9 +23,12 @@ from drover.layout import PROXY
 from drover.lineup import BY_STANDBY
 from drover.plan import AFTER, BEFORE, CREATE, CREATING, RECORD, RENEW, Plan
 from drover.release import START_FIRST, Manifest
+from drover.run import Result
 from drover.standby import Standby
 from drover.state import Seen
 from drover.watch import Watch
+
+STARTS_AT_ONCE = 4
 
 
 class Deployed(NamedTuple):
@@ -119,34 +123,39 @@ class Deploy:
     def _start(self, startable: Sequence[Container]) -> None:
         """Start what may start; those with commands last, which may need the others."""
         commanded = self.plan.services(BEFORE)
-        for each in sorted(startable, key=lambda each: each.service in commanded):
-            self._start_one(each)
+        for name in sorted(dict.fromkeys(each.service for each in startable), key=commanded.__contains__):
+            self._start_service(name, [each for each in startable if each.service == name])
 
-    def _start_one(self, each: Container) -> None:
-        """Start one container; one whose network was removed by hand never could, and is made anew, once."""
-        if each.service in self.plan.services(BEFORE) - self._commanded:
+    def _start_service(self, name: str, containers: Sequence[Container]) -> None:
+        """All of one service at once: until they are ready, those that were answer calls for them."""
+        if name in self.plan.services(BEFORE) - self._commanded:
             for number, command in enumerate(self.wish.deploy.before):
-                if command.service == each.service:
+                if command.service == name:
                     commands.run(self.host, self.wish, "before", number, command)
-            self._commanded.add(each.service)
-        beside = self.plan.lineup[each.service].order == START_FIRST
+            self._commanded.add(name)
+        beside = self.plan.lineup[name].order == START_FIRST
         if beside:
-            self._calls.starting(each.service)
+            self._calls.starting(name)
         else:
-            self._stop_first(each)
-        if each.stack == PROXY and each.ports:  # before a start networks of others have no names yet
-            finish.connect_everywhere(self.host, each, self.watch.look())
-        self.host.say(f"{each.stack}: start {each.name}")
-        done = self.host.run(["docker", "start", each.identity])
-        if not done.code or "No such container" in done.err:
-            if beside:
-                self._calls.started()
-            return
-        if "network" in done.err and "not found" in done.err and each.name not in self._mended:
-            self._mended.add(each.name)
-            self._make_anew(each)
-            return
-        raise StackError(f"Docker could not start it: {done.words}", each.service)
+            self._stop_first(containers[0])
+        for each in containers:
+            if each.stack == PROXY and each.ports:  # before a start networks of others have no names yet
+                finish.connect_everywhere(self.host, each, self.watch.look())
+            self.host.say(f"{each.stack}: start {each.name}")
+        with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
+            ended = pool.map(lambda each: self.host.run(["docker", "start", each.identity]), containers)
+        for each, done in zip(containers, ended, strict=True):
+            if done.code and "No such container" not in done.err:
+                self._not_started(each, done)
+        if beside:
+            self._calls.started()
+
+    def _not_started(self, each: Container, done: Result) -> None:
+        """One whose network was removed by hand never could start, and is made anew, once."""
+        if "network" not in done.err or "not found" not in done.err or each.name in self._mended:
+            raise StackError(f"Docker could not start it: {done.words}", each.service)
+        self._mended.add(each.name)
+        self._make_anew(each)
 
     def _make_anew(self, each: Container) -> None:
         scale = self._scale()
