@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. The rest is what they are made of.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo clean test lint unit unit-oldest images molecule test-long mutations bench docs lock images-lock
+.PHONY: help venv demo clean test lint unit unit-oldest images restic molecule test-long mutations bench docs lock images-lock
 
 # The newest Python that answers, of those that ansible-core supports; a pyenv's versions count.
 pyenv = $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.$(1).*/bin/python3.$(1))))
@@ -11,7 +11,9 @@ PYTHON ?= $(call answers,$(PYTHONS))
 # ansible-core 2.19 still runs on 3.11; both lines are tested where both Pythons are found.
 PYTHON_OLDEST := $(call answers,$(filter %3.11,$(PYTHONS)))
 # the longest first: three run at a time
-SCENARIOS ?= deploy stacks routing ec2 default docker base
+SCENARIOS ?= deploy stacks backup routing ec2 default docker base
+# what hosts get beside images: restic for their backups
+PROGRAMS := $(if $(filter backup,$(SCENARIOS)),restic)
 IN_VENV := source .venv/bin/activate &&
 
 help:  ## Show what can be made
@@ -34,7 +36,7 @@ clean:  ## Remove everything that demo and test made
 	@echo "Removed hosts, images, packages, virtual environments and caches."
 
 test: venv  ## Lint, unit and property tests, molecule scenarios
-	@$(MAKE) --no-print-directory -j3 --output-sync=target images unit-oldest unit lint
+	@$(MAKE) --no-print-directory -j3 --output-sync=target images $(PROGRAMS) unit-oldest unit lint
 	@$(MAKE) --no-print-directory molecule
 lint: venv  ## ansible-lint (production), yamllint, ruff, mypy, generated files
 	@$(IN_VENV) tests/support/lint
@@ -44,11 +46,13 @@ unit-oldest: venv  ## The same on Python 3.11 with ansible-core 2.19, where foun
 	@tests/support/unit-oldest "$(PYTHON_OLDEST)"
 images: venv  ## Images of the test hosts, stand-ins included, in their registry
 	@$(IN_VENV) testhost/engine && testhost/testhost registry
-molecule: images  ## Converged hosts: SCENARIOS="default stacks" narrows it
+restic:  ## The program that keeps backups, built once with Go; scenario backup needs it
+	@testhost/restic
+molecule: images $(PROGRAMS)  ## Converged hosts: SCENARIOS="default stacks" narrows it
 	@$(IN_VENV) $(if $(filter ec2,$(SCENARIOS)),localcloud/localcloud up &&) tests/support/molecule $(SCENARIOS)
 test-long: venv  ## What CI has no time for
 	@$(IN_VENV) SCENARIOS="$(SCENARIOS)" tests/support/test-long
-mutations: images  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json
+mutations: images $(PROGRAMS)  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json
 	@$(IN_VENV) tests/mutations/run
 
 bench: venv  ## Measure and write docs/evidence/{converge,deploy,cloud}.json; DOCKER_ROLLOUT=its script, to compare

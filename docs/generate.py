@@ -2,7 +2,7 @@
 """Writes what repeats the schema, the roles' argument specs or the evidence; `--check` only compares.
 
 The schema is plugins/plugin_utils/schema/. From it come the reference page, the argument specs of the roles
-`stacks`, `proxy` and `aws_host`, and the commented sample inventory.
+`stacks`, `proxy`, `backup` and `aws_host`, and the commented sample inventory.
 """
 
 # GPL-3.0-or-later
@@ -30,6 +30,7 @@ from ansible_collections.drover.platform.plugins.plugin_utils.schema import (  #
     INSTANCE,
     ONLY,
     PLATFORM,
+    PROGRAM,
     STACKS,
 )
 
@@ -54,6 +55,10 @@ ROLES: dict[str, tuple[str, dict[str, Key]]] = {
             "only": ONLY,
             **CHANGE,
         },
+    ),
+    "backup": (
+        "Encrypted backups of what the stacks keep, verified and thinned out by timers",
+        {"platform": PLATFORM, **PROGRAM},
     ),
     "proxy": ("The proxy, as a stack of its own", {"stacks": STACKS, "platform": PLATFORM, **CHANGE}),
     "aws_host": (

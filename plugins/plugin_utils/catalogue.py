@@ -48,6 +48,22 @@ _KNOWN = {
     "traefik": Known("traefik", ("NET_BIND_SERVICE",)),
 }
 
+DATA_PATHS = {
+    "postgres": "/var/lib/postgresql",
+    "mariadb": "/var/lib/mysql",
+    "mongodb": "/data/db",
+    "valkey": "/data",
+}
+"""Engines of databases, and where in its container each keeps its data."""
+
+_ENGINES = {
+    **dict.fromkeys(("postgres", "postgis", "pgvector", "timescaledb", "timescaledb-ha"), "postgres"),
+    **dict.fromkeys(("mariadb", "mysql", "percona"), "mariadb"),
+    "mongo": "mongodb",
+    **dict.fromkeys(("valkey", "redis"), "valkey"),
+}
+_DATA_ELSEWHERE = {"timescaledb-ha": "/home/postgres/pgdata"}
+
 
 def look_up(image: object) -> Known | None:
     """What is known of the image, whatever its tag."""
@@ -58,6 +74,20 @@ def repository(image: str) -> str:
     """The image's name without registry prefix of Docker Hub, tag and digest."""
     name = re.sub(r"(:[^/:@]+)?(@.*)?\Z", "", image)
     return re.sub(r"\A((docker\.io|index\.docker\.io)/)?(library/)?", "", name)
+
+
+def engine(image: object) -> str | None:
+    """The engine of a database's image, from whichever registry it comes; None for every other image."""
+    return _ENGINES.get(_last_part(image))
+
+
+def data_path(image: object, engine: str) -> str:
+    """Where a server of that engine keeps its data, if nobody tells it another place."""
+    return _DATA_ELSEWHERE.get(_last_part(image), DATA_PATHS[engine])
+
+
+def _last_part(image: object) -> str:
+    return repository(str(image or "")).rpartition("/")[2]
 
 
 def secret_reader(image: object) -> int | None:

@@ -17,6 +17,8 @@ _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _SIZE = re.compile(r"([1-9][0-9]{0,8})([kmg])b?\Z")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_CALENDAR = re.compile(r"[A-Za-z0-9 *:/.,~_-]{1,200}\Z")
+_OFTEN = re.compile("(minute|hour|dai|week|month|quarter|semiannual|year|annual)ly")
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
 
 
@@ -79,6 +81,11 @@ def _timezone(value: str) -> bool:
     )
 
 
+def _calendar(value: str) -> bool:
+    """What systemd may take as OnCalendar: numbers, or one word for how often."""
+    return _OFTEN.fullmatch(value) is not None or bool(_CALENDAR.match(value) and re.search("[0-9]", value))
+
+
 FORMS: dict[str, Form] = {
     "name": Form(
         _pattern(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"),
@@ -134,6 +141,24 @@ FORMS: dict[str, Form] = {
         "fri 00:00-12:00",
     ),
     "timezone": Form(_timezone, "a time zone", "Europe/Berlin"),
+    "job": Form(
+        _pattern(r"(?!-)(?!\.{1,2}(/|\Z))[A-Za-z0-9._-]+(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._-]+)*"),
+        "a name that a backup can have (letters, digits and . _ - /)",
+        "uploads",
+    ),
+    "volume": Form(
+        _pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}"), "a name that Docker gives a volume", "shop_db"
+    ),
+    "repository": Form(
+        _pattern(
+            r"s3:(https?://)?[!-.0-~]+(/[!-.0-~]+)+|rest:https?://[!-~]*[!-.0-~]|sftp:[!-~]*[!-.0-~]"
+            r"|(b2|azure|gs|swift|rclone):[!-9;-~]+:[!-~]*[!-.0-~]|(/[!-.0-~]+)+"
+        ),
+        "a repository as restic writes it, with its bucket or folder and without a / at its end",
+        "s3:https://s3.eu-central-1.amazonaws.com/acme-backup",
+    ),
+    "calendar": Form(_calendar, "a time as systemd's OnCalendar takes it", '"*-*-* 04:40:00"'),
+    "logical host": Form(_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"), "a host's name", "web"),
     "reason": Form(
         lambda value: len(value.strip()) >= 8, "a reason (a few words)", "the vendor publishes no other tag"
     ),

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import cast
 
 from . import folders, proxy, shape
-from .checks import certificates, run, secrets
+from .checks import backups, certificates, run, secrets
 from .compose import parse
 from .problem import Path, Problem
 from .schema import PLATFORM, STACK, STACKS
@@ -79,6 +79,7 @@ def _stacks(model: Model, stacks: object, roots: Sequence[FilePath]) -> None:
 def _settings(platform: Data) -> Iterator[Problem]:
     yield from secrets.channels(platform, (PLATFORM_NAME, "alerts", "channels"))
     yield from certificates.problems(platform, (*PROXY_PATH, "tls"))
+    yield from backups.settings(platform, (PLATFORM_NAME, "backup"))
 
 
 def _add_proxy(model: Model, roots: Sequence[FilePath]) -> None:

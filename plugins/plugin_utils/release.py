@@ -13,7 +13,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import proxy
-from .derive import digest, environment, files, health, networks, order, override, replicas, routes, secrets
+from .derive import (
+    backups,
+    digest,
+    environment,
+    files,
+    health,
+    networks,
+    order,
+    override,
+    replicas,
+    routes,
+    secrets,
+)
 from .derive.files import Shipped
 from .stack import PROXY, Data, Stack, entries
 
@@ -98,11 +110,13 @@ def manifest(stack: Stack, digests: Mapping[str, str]) -> Data:
         "deploy": {
             **{key: deploy[key] for key in ("timeout", "soak", "drain")},
             **{key: [_command(entry) for entry in deploy[key]] for key in ("before", "after")},
+            **({"backup": True} if deploy["backup"] == "before" else {}),
         },
         "routes": routes.manifest(stack),
         **routes.shown(stack),
         **({"proxy": proxy.manifest(stack.platform)} if stack.name == PROXY else {}),
         "networks": networks.joined_public(stack),
+        "backups": backups.jobs(stack),
         "data_folders": sorted(
             {folder for name in stack.view.services for folder in _data_folders(stack, name)}
         ),

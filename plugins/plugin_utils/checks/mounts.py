@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from .. import paths
 from ..compose.normal import Plain
 from ..derive import files
+from ..forms import mistake
 from ..problem import Path, Problem
 from ..stack import PROXY, Stack, entries, inner
 from ..words import code_point, odd, quoted
@@ -58,8 +59,11 @@ def problems(stack: Stack) -> Iterator[Problem]:
 
 def _mount(stack: Stack, name: str, path: Path, mount: Plain) -> Iterator[Problem]:
     source = str(mount.get("source") or "")
+    unseen = next((char for char in str(mount.get("target")) if odd(char)), None)
     if not str(mount.get("target") or "").startswith("/"):
         yield stack.view.problem(path, "there is no absolute target", "write the path inside the container")
+    elif unseen:
+        yield stack.view.problem(path, f"its target holds {code_point(unseen)}", "remove the character")
     elif mount.get("type") in ("npipe", "cluster", "image"):
         yield stack.view.problem(
             path, f"found the type {quoted(mount['type'])}", "write bind, volume or tmpfs"
@@ -223,6 +227,10 @@ def _volume(stack: Stack, key: str, volume: Plain) -> Iterator[Problem]:
             "found external, and a fresh host has none",
             "remove external: (name: may stay)",
         )
+    own = volume.get("name")
+    wrong = mistake("volume", str(own)) if own is not None else None
+    if wrong:
+        yield stack.view.problem(("volumes", key, "name"), f"{quoted(own)} {wrong[0]}", wrong[1])
     yield from _device(stack, key, *(str(inner(volume, "driver_opts", what) or "") for what in _DEVICE))
 
 

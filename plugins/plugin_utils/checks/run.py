@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from ..problem import Problem
 from ..stack import Stack
 from . import (
+    backups,
     certificates,
     deploy,
     environment,
@@ -23,7 +24,20 @@ from . import (
     services,
 )
 
-_ONE = (deploy, environment, health, images, mounts, networks, privileges, publish, routes, secrets, services)
+_ONE = (
+    backups,
+    deploy,
+    environment,
+    health,
+    images,
+    mounts,
+    networks,
+    privileges,
+    publish,
+    routes,
+    secrets,
+    services,
+)
 
 
 def one_stack(stack: Stack, broken: Collection[str]) -> Iterator[Problem]:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..derive import replicas
+from ..derive.backups import ENGINES, LABEL
 from ..derive.environment import DOTENV
 from ..problem import Path, Problem
-from ..stack import Stack, entries, mapping, strings
+from ..stack import Stack, entries, inner, mapping, strings
 from ..words import close_to, listed, quoted
 
 OURS = "drover."  # labels by which the agent knows containers
@@ -86,9 +87,19 @@ def _replicas(stack: Stack, name: str) -> Iterator[Problem]:
 
 def _labels(stack: Stack, name: str) -> Iterator[Problem]:
     for key, _ in mapping(stack.view.services[name], "labels"):
-        if key.startswith(OURS):
+        if key == LABEL:
+            yield from _engine(stack, ("services", name, "labels", key))
+        elif key.startswith(OURS):
             found = f"labels that begin with {quoted(OURS)} are the platform's"
             yield stack.view.problem(("services", name, "labels", key), found, "give it another name")
+
+
+def _engine(stack: Stack, path: Path) -> Iterator[Problem]:
+    """A problem if the label that names a database's engine names none."""
+    said = inner(stack.view.services[str(path[1])], "labels", LABEL)
+    if said not in ENGINES:
+        found = f"found {quoted(said)}{close_to(str(said), ENGINES)}"
+        yield stack.view.problem(path, found, f"write one of: {listed(ENGINES)}")
 
 
 def _dependencies(stack: Stack, name: str) -> Iterator[Problem]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..key import choice, many, number, optional, parts, text, unquoted
+from .backup import BACKUP
 from .service import MOST_PROCESSES
 
 TLS = parts(
@@ -80,6 +81,7 @@ PLATFORM = parts(
             example=5,
         ),
     ),
+    backup=BACKUP,
     limits=parts(
         "Limits of a service that has none of its own.",
         memory=text("Memory.", "memory", default="512m", example="512m"),

@@ -109,10 +109,12 @@ STACK = parts(
         parameters=text("A path of parameters."),
     ),
     backup=named(
-        "`name: false` leaves out a volume or database; all others are backed up.",
-        names="service",
+        "`NAME: false` leaves out a database (its service), a volume (its key) or a folder of data (its "
+        "path); all others are backed up.",
+        names="job",
         items=boolean("Whether it is backed up."),
-        supported=False,
+        in_sample=False,
+        example={"cache": False},
     ),
     deploy=parts(
         "How a new version takes over.",
@@ -135,6 +137,9 @@ STACK = parts(
             "Run with the new image before its first container starts.", items=COMMAND, in_sample=False
         ),
         after=many("Run when the new version serves.", items=COMMAND, in_sample=False),
+        backup=choice(
+            "before: its data is backed up as part of each deploy of a new version.", "never", "before"
+        ),
         singleton=many(
             "Services that never run twice: the old container stops first.",
             items=text("A service.", "service"),

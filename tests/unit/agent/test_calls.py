@@ -43,6 +43,8 @@ class Kernel:
     def look(self) -> tuple[Container, ...]:
         return self.there
 
+    seen = look
+
     def __call__(self, command: list[str], *, stdin: str = "", **_: Any) -> Result:
         pid = re.fullmatch(r"--net=/proc/(\d+)/ns/net", command[1])
         assert command[0] == "nsenter" and command[2:] == ["nft", "-f", "-"] and pid

@@ -143,6 +143,21 @@ def test_folders_of_data(text: str, more: str) -> None:
 
 
 @QUIET
+@given(
+    st.text([*PRINTABLE, "\n", "\u00fc"], max_size=8),
+    st.sampled_from(["/data", "/", "x", "/a\nb"]),
+    st.sampled_from(["/kept/", "/var/lib/postgresql/", "/var/lib/"]),
+)
+def test_backups(text: str, target: str, path: str) -> None:
+    """Names of volumes, folders and paths in a container that the model takes are the agent's too."""
+    mounts = [f"kept:{path}{target}", {"type": "bind", "source": f"./f/{text}", "target": f"/data{target}"}]
+    service = {"image": "postgres:17.5", "volumes": mounts}
+    compose = {"services": {"db": service}, "volumes": {"kept": {"name": text} if text else None}}
+    found = read_by_the_agent(compose)
+    assert found is None or found.backups
+
+
+@QUIET
 @given(st.integers(-1, 2**33) | st.sampled_from([0, 2**32 - 2, 2**32 - 1]), st.booleans())
 def test_users(uid: int, in_file: bool) -> None:
     secret = {"value": "k4nary"} if in_file else {"value": "k4nary", "uid": uid}

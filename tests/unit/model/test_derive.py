@@ -11,6 +11,7 @@ from ansible_collections.drover.platform.plugins.plugin_utils import placement
 
 WEB = "services:\n  web:\n    image: web:1\n    healthcheck: {test: [CMD, check]}\n"
 TWO = WEB + "  two: {image: 'two:1', healthcheck: {test: [CMD, x]}}\n"
+NO_DATA = {"backup": {"db": False}}
 Made = Callable[..., Any]
 
 
@@ -142,13 +143,13 @@ def test_one_shots(released: Made, override: Made) -> None:
 
 def test_known_images(override: Made, released: Made) -> None:
     text = "services: {db: {image: 'docker.io/library/postgres:17-alpine'}, c: {image: 'valkey/valkey:8'}}"
-    found = override(text)["services"]
+    found = override(text, **NO_DATA)["services"]
     assert (
         found["db"]["healthcheck"]["test"][0] == "CMD-SHELL"
         and "pg_isready" in found["db"]["healthcheck"]["test"][1]
     )
     assert found["db"]["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
-    assert released(text).manifest["services"]["db"]["uid"] == 70
+    assert released(text, **NO_DATA).manifest["services"]["db"]["uid"] == 70
 
 
 @pytest.mark.parametrize(
@@ -177,18 +178,18 @@ def test_health_is_looked_at_early(override: Made, said: str, added: dict[str, s
 def test_a_known_image_s_health_check_takes_the_file_s_keys(
     override: Made, said: str, added: set[str]
 ) -> None:
-    found = override(f"services: {{db: {{image: 'postgres:17.5', healthcheck: {{{said}}}}}}}")
+    found = override(f"services: {{db: {{image: 'postgres:17.5', healthcheck: {{{said}}}}}}}", **NO_DATA)
     assert set(found["services"]["db"]["healthcheck"]) == added
 
 
 @pytest.mark.parametrize("said", ["disable: true", "disable: 'true'", "test: NONE", "test: [NONE]"])
 def test_a_health_check_stays_switched_off_with_a_reason(override: Made, wrong: Made, said: str) -> None:
     text = f"services: {{db: {{image: 'postgres:17.5', healthcheck: {{{said}}}}}}}"
-    found = wrong(text)
+    found = wrong(text, **NO_DATA)
     assert "services.db: its health check is switched off; remove disable from the file" in found
     assert "allow: {db: {no_health_check:" in found
     reasons = {"db": {"no_health_check": "its vendor asks for it"}}
-    assert "healthcheck" not in override(text, allow=reasons)["services"]["db"]
+    assert "healthcheck" not in override(text, allow=reasons, **NO_DATA)["services"]["db"]
 
 
 def test_what_ties_a_service_to_one_run_is_reset(released: Made) -> None:
@@ -500,6 +501,7 @@ def test_the_label_is_the_digest_and_does_not_count_itself(released: Made, overr
 def test_the_manifest_says_what_the_agent_reads(released: Made) -> None:
     found = released(WEB + "    volumes: ['named:/n']\nvolumes: {named: }\n").manifest
     assert sorted(found) == [
+        "backups",
         "data_folders",
         "deploy",
         "file",

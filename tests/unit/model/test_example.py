@@ -70,4 +70,5 @@ def test_only_its_secrets_are_left_to_fill_in() -> None:
     assert paths == {
         ("drover_stacks", 0, "secrets", "db_password"),
         ("drover_platform", "alerts", "channels", 0),
+        ("drover_platform", "backup", "password"),
     }, "\n".join(map(str, found))

@@ -54,10 +54,18 @@ SERVICE = st.builds(
 )
 
 
+def with_a_place_for_data(service: dict[str, Any]) -> dict[str, Any]:
+    """A database runs once, and keeps its data."""
+    if not service["image"].startswith("postgres"):
+        return service
+    mounts = [*service.get("volumes", []), "data:/var/lib/postgresql/data"]
+    return {**service, "volumes": mounts, "deploy": {"replicas": 1}}
+
+
 @st.composite
 def stacks(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the Compose file's data, the stack's data)"""
-    services = draw(st.dictionaries(NAMES, SERVICE, min_size=1, max_size=4))
+    services = draw(st.dictionaries(NAMES, SERVICE.map(with_a_place_for_data), min_size=1, max_size=4))
     staying = [name for name, service in sorted(services.items()) if service.get("restart") != "no"]
     routed = draw(st.lists(st.sampled_from(staying), unique=True)) if staying else []
     data = {
@@ -161,6 +169,7 @@ KEYED = st.dictionaries(
             "egress",
             "profiles",
             "deploy",
+            "backup",
         ]
     ),
     JSON,

@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     apply.set_defaults(command="apply")
 
     _deploys(verbs)
+    _backups(verbs)
 
     boot = verbs.add_parser("boot", help="bring back what ran well last; waits for Docker")
     _waits(boot)
@@ -105,6 +106,55 @@ def _deploys(verbs: Any) -> None:
     _asks(lock)
     _json(lock)
     lock.set_defaults(command="lock")
+
+
+def _backups(verbs: Any) -> None:
+    backup = verbs.add_parser("backup", help="back up every database and volume, or some")
+    verify = verbs.add_parser("verify", help="restore the newest backups into copies and compare them")
+    for verb in (backup, verify):
+        verb.add_argument("targets", nargs="*", metavar="TARGET", help="STACK or STACK/NAME; without, all")
+    backup.add_argument("--init", action="store_true", help="make the repository, if it is not there")
+    backup.add_argument("--tidy", action="store_true", help="only remove what a killed run left")
+    verify.add_argument(
+        "--spoil", default="", metavar="COMMAND", help="a drill: run this in each copy before it is compared"
+    )
+
+    restore = verbs.add_parser("restore", help="bring data back, into place or beside")
+    restore.add_argument("target", nargs="?", default="", metavar="TARGET", help="STACK or STACK/NAME")
+    restore.add_argument("--all", action="store_true", help="everything of this host")
+    which = restore.add_mutually_exclusive_group()
+    which.add_argument("--at", default="", metavar="TIME", help="the newest that is not younger")
+    which.add_argument("--snapshot", default="", metavar="ID", help="this one")
+    which.add_argument("--verified", action="store_true", help="the newest that was verified")
+    restore.add_argument(
+        "--beside", default="", metavar="NAME", help="only as a copy of this name, to look into"
+    )
+    restore.add_argument(
+        "--replace", action="store_true", help="replace data that is there; it is kept a while"
+    )
+    restore.add_argument("--other-version", action="store_true", help="into another version of the database")
+    restore.add_argument("--check", action="store_true", help="only say what would be done")
+
+    retention = verbs.add_parser("retention", help="forget old backups, check the repository")
+    escrow = verbs.add_parser("escrow", help="add a key to be kept offline, and show it once")
+    overview = verbs.add_parser("backups", help="how old the newest backups are, and which were verified")
+    dump = verbs.add_parser("dump", help="write a database's dump to standard output; for restic")
+    dump.add_argument("job", metavar="STACK/NAME")
+    for name, verb in {
+        "backup": backup,
+        "verify": verify,
+        "restore": restore,
+        "retention": retention,
+    }.items():
+        _waits(verb)
+        _json(verb)
+        verb.add_argument("--who", default="", metavar="NAME", help="who asks for it, for history")
+        verb.set_defaults(command=name)
+    _waits(escrow)
+    _json(overview)
+    escrow.set_defaults(command="escrow")
+    overview.set_defaults(command="backups")
+    dump.set_defaults(command="dump")
 
 
 def _asks(verb: argparse.ArgumentParser) -> None:

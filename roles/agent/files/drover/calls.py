@@ -10,7 +10,8 @@ it is on the host or seen by Compose. The proxy is no caller: it goes by its rou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 
 from drover.docker import Container, of_stack
@@ -18,6 +19,7 @@ from drover.host import Host
 from drover.layout import PROXY, STANDBY
 from drover.watch import Watch
 
+AT_ONCE = 4  # callers that are told
 START_SECONDS = 60  # for which an address that nobody knows yet counts as one that starts
 SECONDS = 60  # for which a led address is led, beyond the times of the deploy
 
@@ -86,48 +88,55 @@ class Calls:
     def starting(self, service: str) -> None:
         """A container of the service is about to start; those that are ready answer for it."""
         if self._known:
-            self._hold(service)
+            self._hold(self._watch.seen(), service)
 
     def started(self) -> None:
         """It has an address now."""
         if self._known:
-            self._hold()
+            self._hold(self._watch.look())
 
     def lead(self, leaving: frozenset[str]) -> None:
         """New containers are well: what goes to those that leave goes to them."""
         if not self._used and not self._known & leaving:
             return
-        containers = self._watch.look()
+        containers = self._watch.seen()
         own = [each for each in of_stack(containers, self._stack) if each.running]
         gone = [each for each in own if each.identity in leaving]
         matched = _matched(gone, [each for each in own if each.identity not in leaving])
-        for caller in self._callers(containers):
-            self._write(caller, matched, {})
+        self._each(self._callers(containers), lambda caller: self._write(caller, matched, {}))
 
     def back(self) -> None:
         """The new ones are about to go again."""
         if self._used:
-            self._hold()
+            self._hold(self._watch.look())
 
     def end(self) -> None:
         """Nobody is led any more: addresses of those that went may be given to others."""
-        for caller in self._callers(self._watch.look()) if self._used else ():
-            self._nft(caller, f"table ip {self._table}\ndelete table ip {self._table}\n")
+        if self._used:
+            text = f"table ip {self._table}\ndelete table ip {self._table}\n"
+            self._each(self._callers(self._watch.look()), lambda caller: self._nft(caller, text))
 
-    def _hold(self, starting: str = "") -> None:
+    def _each(self, callers: Sequence[Container], work: Callable[[Container], None]) -> None:
+        """Some at a time: each is a process of its own that waits for the kernel."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(work, callers))
+
+    def _hold(self, containers: Sequence[Container], starting: str = "") -> None:
         """Who was there calls what is ready of it; who is new calls what is new with it."""
-        containers = self._watch.look()
         own = [each for each in of_stack(containers, self._stack) if each.running]
         ready = [each for each in own if each.identity in self._known]
         new = [each for each in own if each.identity not in self._known]
         held = _matched(new, ready)
         instead = next((each for each in ready if each.service == starting), None)
-        for caller in self._callers(containers):
+
+        def write(caller: Container) -> None:
             if caller in new:
                 self._write(caller, [(old, each) for each, old in held], {})
             else:
                 known = self._own_networks(caller) if instead else caller
                 self._write(caller, held, ranges(known, instead, containers) if instead else {})
+
+        self._each(self._callers(containers), write)
 
     def _own_networks(self, caller: Container) -> Container:
         """The caller without networks on which other stacks start containers too."""

@@ -57,6 +57,7 @@ def _fail(wish: argparse.Namespace, text: str) -> int:
                 {
                     "changed": False,
                     "stacks": {},
+                    "jobs": {},
                     "errors": [text],
                     "unlisted": [],
                     "diff": {"before": "", "after": ""},
@@ -81,9 +82,11 @@ def _apply(wish: argparse.Namespace, layout: Layout) -> int:
     with _host(wish, layout, "apply") as host:
         answer = _answer(wish, host, told)
     if not wish.check:
+        from drover.backups.overview import unsaved
         from drover.certificates import warnings
 
-        answer = answer._replace(warnings=warnings(layout, wish.wait, _say, wish.stack or None))
+        certificates = warnings(layout, wish.wait, _say, wish.stack or None)
+        answer = answer._replace(warnings=(*certificates, *unsaved(layout, wish.stack)))
     return _told(wish, answer, wish.check)
 
 
@@ -245,6 +248,13 @@ def _version(wish: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
+def _data(wish: argparse.Namespace, layout: Layout) -> int:
+    """The verbs of backups; nobody else need load them."""
+    from drover.backups.verbs import VERBS
+
+    return VERBS[wish.command](wish, layout)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "apply": _apply,
     "deploy": _deploy,
@@ -257,4 +267,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "report": _report,
     "send": _send,
     "version": _version,
+    **dict.fromkeys(("backup", "backups", "dump", "verify", "restore", "retention", "escrow"), _data),
 }

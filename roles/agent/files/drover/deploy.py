@@ -72,18 +72,22 @@ class Deploy:
         if self.plan.has(AFTER):
             for number, command in enumerate(self.wish.deploy.after):
                 commands.run(self.host, self.wish, "after", number, command)
-        return Deployed(finish.seen(self.wish, self._present()), learned)
+        return Deployed(finish.seen(self.wish, self._present(self._seen())), learned)
 
     # What is there
 
     def _own(self) -> tuple[Container, ...]:
         return of_stack(self.watch.look(), self.wish.stack)
 
-    def _present(self) -> list[Container]:
+    def _seen(self) -> tuple[Container, ...]:
+        """The same without another look, where nothing was changed since the last."""
+        return of_stack(self.watch.seen(), self.wish.stack)
+
+    def _present(self, own: Sequence[Container] | None = None) -> list[Container]:
         """Containers that are to stay; whatever came after the plan was made is meant to."""
         return [
             each
-            for each in self._own()
+            for each in (self._own() if own is None else own)
             if each.identity not in self._leaving and each.hash and each.name == each.usual_name
         ]
 
@@ -93,6 +97,7 @@ class Deploy:
     # Towards the new
 
     def _bring(self) -> dict[str, int]:
+        self._save()
         learned = prepare.prepare(self.host, self.plan, self._here, self._uids, self._own())
         if self.plan.has(*CREATING):
             self._create()
@@ -101,23 +106,35 @@ class Deploy:
             self._stay_well(self.wish.deploy.soak)
         return learned
 
+    def _save(self) -> None:
+        """A backup, where the stack asks for one before a new version; without it nothing changes."""
+        before = self.plan.facts.before
+        if self.wish.deploy.backup and before and before.release != self.wish.release:
+            from drover.backups.before import save  # only here: most deploys need not load it
+
+            self.host.say(f"{self.wish.stack}: back up before the deploy")
+            save(self.host, self.wish.stack)
+
     def _create(self) -> None:
         """Those in place go first: Compose would take the new ones beside the old for too many."""
         self.host.say(f"{self.wish.stack}: create")
         commands.tidy(self.host, self.wish)
+        self.watch.look()
         renewed = self.plan.services(RENEW)
         if renewed:
             surplus = [each.identity for each in self.plan.leaving if each.service in renewed]
             docker.remove(self.host.run, surplus)  # else they would be made anew too
             self._renewed = True
+            self.watch.look()
             compose.do(self.host.run, compose.renew(self._release, self.wish, self._scale(), renewed))
+            self.watch.look()
         if self.plan.has(CREATE, RECORD):
-            present = [each.service for each in self._present()]
+            present = [each.service for each in self._present(self._seen())]
             more = {name: each.replicas - present.count(name) for name, each in self.wish.services.items()}
             compose.do(self.host.run, compose.create(self._release, self.wish, self._scale(more)))
 
     def _scale(self, more: dict[str, int] | None = None) -> dict[str, int]:
-        there = [each.service for each in self._own() if each.hash]
+        there = [each.service for each in self._seen() if each.hash]
         return {name: there.count(name) + max((more or {}).get(name, 0), 0) for name in self.wish.services}
 
     def _start(self, startable: Sequence[Container]) -> None:
@@ -189,18 +206,19 @@ class Deploy:
     # The change, and the end of the old
 
     def _lead(self) -> None:
-        finish.connect(self.host, [self.wish], self.watch.look())
-        if not finish.lead(self.host, self.watch, self.wish, self._present()) and self._leaving:
+        finish.connect(self.host, [self.wish], self.watch.seen())
+        present = self._present(self._seen())
+        if not finish.lead(self.host, self.watch, self.wish, present) and self._leaving:
             raise StackError(f"the proxy does not go by the new route after {finish.SEEN_SECONDS:.0f} s")
         finish.stand(self.host.layout, self.wish)
         self._calls.lead(self._leaving)
 
     def _drain(self) -> None:
-        if any(each.identity in self._leaving and each.running for each in self._own()):
+        if any(each.identity in self._leaving and each.running for each in self._seen()):
             self._stay_well(self.wish.deploy.drain)
 
     def _leave(self) -> None:
-        gone = [each for each in self._own() if each.identity in self._leaving]
+        gone = [each for each in self._seen() if each.identity in self._leaving]
         if gone:
             self.host.say(f"{self.wish.stack}: remove {', '.join(each.name for each in gone)}")
             try:

@@ -60,7 +60,7 @@ def await_proxy(host: Host, watch: Watch, wish: Manifest, text: str) -> bool:
     """Wait until every proxy that runs goes by this text; tell whether they do."""
     if not text:
         return True
-    if not go_by(watch, proxies(watch.look()), [routes.mark(text)]):
+    if not go_by(watch, proxies(watch.seen()), [routes.mark(text)]):
         return True
     host.say(f"{wish.stack}: the proxy does not go by the new route yet")
     return False

@@ -70,6 +70,21 @@ class Layout(NamedTuple):
         return self.root / "etc/drover/apprise.yml"
 
     @property
+    def backup(self) -> Path:
+        """Where backups go; beside it the repository's password and what else restic has to know."""
+        return self.root / "etc/drover/backup.json"
+
+    @property
+    def restic(self) -> Path:
+        """The program that keeps them."""
+        return self.root / "opt/drover/bin/restic"
+
+    @property
+    def staging(self) -> Path:
+        """Copies of SQLite databases on their way into a snapshot, and volumes on their way back."""
+        return self.root / "var/lib/drover/backup"
+
+    @property
     def state(self) -> Path:
         """History, what was applied, events."""
         return self.root / "var/lib/drover/state.db"

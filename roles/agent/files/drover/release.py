@@ -23,6 +23,10 @@ IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 ORDER = re.compile("start-first|stop-first|in-place")
 FILE = re.compile(r"(?!\.\.?$)[^/\0\n]+")
 KIND = re.compile("traefik|nginx")
+ENGINE = re.compile("postgres|mariadb|mongodb|valkey|volume")
+JOB = re.compile(r"(?!-)(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*")
+VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+TARGET = re.compile(r"/[^\0\n]*")
 FOLDER = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\0\n]+")
 
 
@@ -77,6 +81,19 @@ class Deploy(NamedTuple):
     drain: int = 0  # for which old containers may finish their requests
     before: tuple[Command, ...] = ()
     after: tuple[Command, ...] = ()
+    backup: bool = False  # whether its data is backed up before
+
+
+class Job(NamedTuple):
+    """One database, or one volume or folder of data, that is backed up."""
+
+    name: str
+    engine: str  # "volume" for what is no database's
+    service: str = ""  # the database's
+    volume: str = ""  # what holds the data, as Docker names it, or …
+    folder: str = ""  # … the folder below the stack's data
+    target: str = ""  # where the database's container has it
+    services: tuple[str, ...] = ()  # those that mount what is no database's
 
 
 class Manifest(NamedTuple):
@@ -96,6 +113,7 @@ class Manifest(NamedTuple):
     maintenance: bool = False  # whether all its routes show the page of maintenance
     down_page: bool = False  # whether it has a page of its own for when no container answers
     proxy: Proxy | None = None  # the host's; in the manifest of the proxy's own stack
+    backups: tuple[Job, ...] = ()
 
 
 def read(raw: object) -> Manifest:
@@ -120,12 +138,13 @@ def read(raw: object) -> Manifest:
         file=text(raw, "file", FILE, where),
         services=services,
         routes=tuple(_route(f"{where}: routes", each, services) for each in get(raw, "routes", list, where)),
-        data_folders=tuple(_folder(each, where) for each in raw.get("data_folders") or ()),
+        data_folders=tuple(_folder(each, f"{where}: data_folders") for each in raw.get("data_folders") or ()),
         networks=tuple(_network(each, stack, where) for each in raw.get("networks") or ()),
         deploy=_deploy(f"{where}: deploy", raw.get("deploy") or {}, services),
         maintenance=flag(raw, "maintenance", where),
         down_page=flag(raw, "down_page", where),
         proxy=read_proxy(f"{where}: proxy", raw["proxy"]) if stack == PROXY and "proxy" in raw else None,
+        backups=_jobs(f"{where}: backups", raw.get("backups") or (), services),
     )
 
 
@@ -164,6 +183,7 @@ def _deploy(where: str, data: object, services: Mapping[str, Service]) -> Deploy
         drain=number(data, "drain", 0, 3600, where) if "drain" in data else 0,
         before=tuple(_command(f"{where}.before", each, services) for each in data.get("before") or ()),
         after=tuple(_command(f"{where}.after", each, services) for each in data.get("after") or ()),
+        backup=flag(data, "backup", where),
     )
 
 
@@ -176,6 +196,43 @@ def _command(where: str, data: object, services: Mapping[str, Service]) -> Comma
     if not words or not all(isinstance(word, str) and "\0" not in word for word in words):
         raise DroverError(f"{where}: command: not a list of words")
     return Command(name, tuple(words))
+
+
+def _jobs(where: str, data: object, services: Mapping[str, Service]) -> tuple[Job, ...]:
+    if not isinstance(data, list | tuple):
+        raise DroverError(f"{where}: not a list")
+    found = tuple(_job(where, each, services) for each in data)
+    if len({job.name for job in found}) < len(found):
+        raise DroverError(f"{where}: two of them have the same name")
+    return found
+
+
+def _job(where: str, data: object, services: Mapping[str, Service]) -> Job:
+    if not isinstance(data, Mapping):
+        raise DroverError(f"{where}: not a mapping")
+    name, engine = text(data, "name", JOB, where), text(data, "engine", ENGINE, where)
+    where = f"{where}.{name}"
+    volume, folder = _holder(f"{where}.data", data.get("data"))
+    if engine == "volume":
+        users = tuple(_of_stack(each, services, where) for each in get(data, "services", list, where))
+        return Job(name, engine, volume=volume, folder=folder, services=users)
+    service = _of_stack(data.get("service"), services, where)
+    return Job(name, engine, service, volume, folder, text(data, "target", TARGET, where))
+
+
+def _holder(where: str, data: object) -> tuple[str, str]:
+    """(volume, folder), of which one is empty."""
+    if not isinstance(data, Mapping) or len(data) != 1:
+        raise DroverError(f"{where}: not a volume or a folder")
+    if "folder" in data:
+        return "", _folder(data["folder"], where)
+    return text(data, "volume", VOLUME, where), ""
+
+
+def _of_stack(value: object, services: Mapping[str, Service], where: str) -> str:
+    if not isinstance(value, str) or value not in services:
+        raise DroverError(f"{where}: the stack has no service {value!r:.80}")
+    return value
 
 
 def _probe(where: str, data: object) -> Probe:
@@ -199,7 +256,7 @@ def read_proxy(where: str, data: object) -> Proxy:
 
 def _folder(value: object, where: str) -> str:
     if not isinstance(value, str) or not FOLDER.fullmatch(value):
-        raise DroverError(f"{where}: data_folders: {value!r} is not a folder below the stack's data")
+        raise DroverError(f"{where}: {value!r} is not a folder below the stack's data")
     return value
 
 

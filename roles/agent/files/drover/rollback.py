@@ -18,6 +18,8 @@ from drover.state import Mark
 from drover.table import stamp
 from drover.wishes import Wishes, load
 
+HISTORY = 1000  # lines in which the deploy of what is left is looked for
+
 
 def rollback(host: Host, stack: str, to: str, options: Options) -> Answer:
     """Mark what is left as bad, and deploy what ran before with the same code as any other release.
@@ -50,9 +52,20 @@ def rollback(host: Host, stack: str, to: str, options: Options) -> Answer:
     # The proxy has to know all stacks, if it is the one.
     everything = wishes.every(host.layout, wishes.wanted)
     answer = apply(host, Wishes({**everything.stacks, stack: quick}, {}), chosen)
+    answer = answer._replace(warnings=(*answer.warnings, *_saved(host, bad)))
     if stands or answer.changed or answer.errors:
         return answer
     return _left_only(host, answer, wish, bad, options)
+
+
+def _saved(host: Host, bad: Manifest) -> list[str]:
+    """Code goes back, data does not: the backup that was made before the version that is left came."""
+    if not bad.deploy.backup:
+        return []
+    from drover.backups.before import last
+
+    came = [row.at for row in host.state.history(bad.stack, HISTORY) if row.release == bad.release]
+    return last(host, bad.stack, min(came, default=time.time()))
 
 
 def _left_only(host: Host, answer: Answer, wish: Manifest, bad: Manifest, options: Options) -> Answer:

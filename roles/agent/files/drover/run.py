@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple
 
 TIMED_OUT = 124
@@ -55,17 +56,22 @@ def runner(keep: Sequence[int] = ()) -> Runner:
     """Return a function that runs commands, which inherit the file descriptors in `keep`.
 
     The lock is one of them: when the agent is killed, its `docker compose` lives on for a moment, and the
-    lock with it, so that no second agent starts beside it.
+    lock with it, so that no second agent starts beside it. `more` is added to the command's environment.
     """
 
     def run(
-        command: Sequence[str], *, stdin: str = "", timeout: float = SECONDS, merged: bool = False
+        command: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout: float = SECONDS,
+        merged: bool = False,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> Result:
         try:
             process = subprocess.Popen(
                 list(command),
                 cwd="/",
-                env=environment(),
+                env={**environment(), **more},
                 pass_fds=tuple(keep),
                 start_new_session=True,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,

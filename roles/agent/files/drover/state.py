@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-VERSION = 3
+VERSION = 4
 HISTORY_ROWS = 5000
+KEPT_ROWS = 20_000
 SCHEMA = """
 CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
   stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL,
@@ -34,6 +35,9 @@ CREATE TABLE marks (stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT
   who TEXT NOT NULL, PRIMARY KEY (stack, release));
 CREATE TABLE deploy_lock (id INTEGER PRIMARY KEY CHECK (id = 1), who TEXT NOT NULL, at REAL NOT NULL,
   reason TEXT NOT NULL);
+CREATE TABLE kept (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, job TEXT NOT NULL, snapshot TEXT NOT NULL,
+  at REAL NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL, result TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX kept_job ON kept (job, kind, id);
 """
 UPGRADES = {  # from this version to the next
     1: """
@@ -46,6 +50,11 @@ CREATE TABLE marks (stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT
   who TEXT NOT NULL, PRIMARY KEY (stack, release));
 CREATE TABLE deploy_lock (id INTEGER PRIMARY KEY CHECK (id = 1), who TEXT NOT NULL, at REAL NOT NULL,
   reason TEXT NOT NULL);
+""",
+    3: """
+CREATE TABLE kept (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, job TEXT NOT NULL, snapshot TEXT NOT NULL,
+  at REAL NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL, result TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX kept_job ON kept (job, kind, id);
 """,
 }
 
@@ -92,6 +101,19 @@ class Lock(NamedTuple):
     who: str
     at: float
     reason: str
+
+
+class Kept(NamedTuple):
+    """What came of one backup, verification or restore of one job."""
+
+    kind: str  # backup | verify | restore
+    job: str
+    snapshot: str
+    at: float
+    seconds: float
+    bytes: int
+    result: str  # ok | verified | unverified | failed
+    text: str
 
 
 class State:
@@ -237,6 +259,23 @@ class State:
             "SELECT * FROM history WHERE ? IN ('', stack) ORDER BY id DESC LIMIT ?", (stack, most)
         )
         return list(map(_row, rows))
+
+    # Backups
+
+    def keep(self, row: Kept) -> None:
+        """Append one line and drop the oldest beyond the bound."""
+        with self.db as db:
+            db.execute(
+                "INSERT INTO kept (kind, job, snapshot, at, seconds, bytes, result, text)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            db.execute("DELETE FROM kept WHERE id <= (SELECT max(id) FROM kept) - ?", (KEPT_ROWS,))
+
+    def kept(self, job: str = "") -> list[Kept]:
+        """All lines, of one job or of all, the oldest first."""
+        statement = "SELECT kind, job, snapshot, at, seconds, bytes, result, text FROM kept"
+        return [Kept(*row) for row in self._rows(f"{statement} ORDER BY id") if job in ("", row[1])]
 
     # Users of images
 

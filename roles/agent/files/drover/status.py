@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from drover import certificates, record, release, tls
 from drover.apply import plan_all
+from drover.backups.overview import notes, overview
 from drover.channels import channels
 from drover.docker import Container, observe, of_stack
 from drover.host import Host, about
@@ -61,6 +62,7 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
         for each in certificates.states(host, wishes.stacks)
         if not only or only in led.get(each.name, ())
     ]
+    saved = overview(host, only)
     count, oldest = _waiting(host)
     undelivered = _undelivered(oldest, bool(channels(host.layout)), time.time())
     return {
@@ -68,9 +70,12 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
         "fine": bool(lines or not only)
         and all(line.state == FINE for line in lines)
         and not (undelivered and not only)
-        and not any(each.problem for each in certified),
+        and not any(each.problem for each in certified)
+        and not any(each["problem"] for each in saved),
         "stacks": [{**line._asdict(), "since": stamp(line.since)} for line in lines],
         "certificates": [each._asdict() for each in certified],
+        "backups": saved,
+        "backups_notes": [] if only else notes(host, saved),
         "events_waiting": count,
         "events_problem": undelivered,
     }
@@ -190,6 +195,8 @@ def table(found: Mapping[str, Any]) -> str:
             for rule, why in rules.items()
         ]
     text += [f"  ! {each['name']}: {each['problem']}" for each in found["certificates"] if each["problem"]]
+    text += [f"  ! {each['job']}: {each['problem']}" for each in found["backups"] if each["problem"]]
+    text += found["backups_notes"]
     if not rows:
         text.append("no stack is on this host")
     if found["events_waiting"]:

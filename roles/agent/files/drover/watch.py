@@ -34,6 +34,13 @@ class Watch:
                 self._began = began
             return self._seen
 
+    def seen(self) -> tuple[Container, ...]:
+        """What the last look saw: for whoever has changed nothing since."""
+        with self._lock:
+            if self._began:
+                return self._seen
+        return self.look()
+
     def pause(self, seconds: float) -> None:
         """Wait, unless all shall end."""
         if self._ended.wait(seconds):

@@ -1,0 +1,207 @@
+"""Whatever goes wrong, the job fails and says why, one event tells of it, and only what is whole counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from shared.scenario import eventually, service
+from testinfra.host import Host
+
+from .conftest import (
+    COPY,
+    REPOSITORY,
+    Agent,
+    begin,
+    events,
+    forget_events,
+    ours,
+    over,
+    snapshots,
+    stuck,
+    waits,
+)
+from .engines import MARIADB, inside
+from .locks import leave_lock
+
+pytestmark = pytest.mark.usefixtures("filled")
+
+
+def of(host: Host, job: str) -> set[str]:
+    """The snapshots of a job that count: those that another one, their record, names."""
+    own = [each["tags"] for each in snapshots(host) if f"job={job}" in each["tags"]]
+    return {
+        tag.removeprefix("of=") for tags in own if "record" in tags for tag in tags if tag.startswith("of=")
+    }
+
+
+def taken(host: Host, job: str) -> set[str]:
+    """All snapshots of a job's data, whether they count or not."""
+    return {each["id"] for each in snapshots(host) if {f"job={job}", "data"} <= {*each["tags"]}}
+
+
+@pytest.fixture
+def nothing_counts(host: Host, agent: Agent) -> Iterator[None]:
+    """What is there before is what is there after, and the next backup goes well."""
+    before, known = agent.newest("ledger/db"), of(host, "ledger/db")
+    yield
+    assert agent.newest("ledger/db") == before and of(host, "ledger/db") == known
+    assert not ours(host)
+    agent.backup("ledger/db")
+
+
+@pytest.mark.usefixtures("nothing_counts")
+def test_a_database_that_is_down(host: Host, agent: Agent) -> None:
+    name = service(host, "ledger", "db")
+    forget_events(host)
+    host.check_output(f"docker stop {name}")
+    try:
+        for _ in range(2):
+            agent.fails("backup", "ledger/db")
+        assert len([each for each in events(host) if "ledger/db" in each]) == 1, events(host)
+        status = host.run("drover status")
+        assert status.rc == 1 and "ledger/db" in status.stdout, status.stdout
+        assert agent.listed()["ledger/db"]["problem"]
+        # The other jobs of the same run go on.
+        jobs = agent.run("backup", "ledger", "cache", fails=True)["jobs"]
+        assert {name: each["result"] for name, each in jobs.items()} == {
+            "ledger/db": "failed",
+            "cache/cache": "ok",
+        }
+    finally:
+        host.check_output("drover apply")
+
+
+def test_a_password_that_is_not_the_databases_any_more(host: Host, agent: Agent) -> None:
+    """Somebody changed it by hand, so the secret is wrong."""
+    before = of(host, "shop/db")
+    now = "ALTER USER root@localhost IDENTIFIED BY '{0}', root@'%' IDENTIFIED BY '{0}';\nEND"
+    host.check_output(inside("shop", "db", MARIADB) + now.format("by hand"))
+    try:
+        assert "denied" in agent.fails("backup", "shop/db")
+    finally:
+        back = MARIADB.replace("$(cat /run/secrets/root_password)", '"by hand"')
+        secret = host.check_output("cat /srv/stacks/shop/secrets/db/root_password")
+        host.check_output(inside("shop", "db", back) + now.format(secret))
+    assert of(host, "shop/db") == before
+    agent.backup("shop/db")
+
+
+@pytest.mark.usefixtures("nothing_counts")
+def test_a_dump_that_is_cut_off(host: Host, agent: Agent) -> None:
+    """Some databases of it are already with restic."""
+    before = taken(host, "ledger/db")
+    with stuck(host):
+        running = begin(host, "backup", "ledger/db", "--json")
+        assert eventually(lambda: waits(host))
+        (dump,) = ours(host)
+        assert dump.startswith("drover-dump-")
+        host.check_output(f"docker kill {dump}")
+        status, said = running.end()
+    assert status == 1 and '"failed"' in said, said
+    assert taken(host, "ledger/db") == before
+
+
+@pytest.mark.parametrize(
+    "more", [(), ("restic",), ("restic", "docker")], ids=lambda more: "+".join(more) or "alone"
+)
+@pytest.mark.usefixtures("nothing_counts")
+def test_the_agent_is_killed(host: Host, more: tuple[str, ...]) -> None:
+    """Alone, or with what it started; what it left goes with the next run."""
+    with stuck(host):
+        running = begin(host, "backup", "ledger/db")
+        assert eventually(lambda: waits(host))
+        running.kill(*more)
+    assert eventually(lambda: not host.run("pgrep -x restic").stdout)
+    host.run("drover backup cache/cache")
+
+
+@pytest.mark.usefixtures("nothing_counts")
+def test_restic_is_killed(host: Host) -> None:
+    with stuck(host):
+        running = begin(host, "backup", "ledger/db", "--json")
+        assert eventually(lambda: waits(host))
+        host.check_output("pkill -KILL -x restic")
+        status, said = running.end()
+    assert status == 1 and '"failed"' in said, said
+
+
+def test_two_at_once(host: Host, agent: Agent) -> None:
+    """The second waits, or says that it is busy."""
+    first = "drover backup cache/cache >/root/first 2>&1 & first=$!"
+    done = host.run(f"{first}; drover backup cache/cache >/root/second 2>&1; echo $?; wait $first; echo $?")
+    second, one = done.stdout.split()
+    assert one == "0" and (second == "0" or "busy" in host.check_output("cat /root/second")), done.stdout
+    assert agent.listed()["cache/cache"]["newest_age_hours"] < 1
+
+
+def test_a_repository_that_cannot_be_written(host: Host, agent: Agent) -> None:
+    host.check_output(f"mount --bind {REPOSITORY} {REPOSITORY} && mount -o remount,bind,ro {REPOSITORY}")
+    try:
+        assert "read-only" in agent.fails("backup", "ledger/db")
+    finally:
+        host.check_output(f"umount {REPOSITORY}")
+    agent.backup("ledger/db")
+
+
+def test_a_repository_without_room(host: Host, agent: Agent) -> None:
+    small = f"mount -t tmpfs -o size=$(($(du -sm {REPOSITORY} | cut -f 1) + 4))m small . && cd . && {COPY}"
+    with over(host, f"{small} && ! cat /dev/zero >filler 2>/dev/null"):
+        assert "no space" in agent.fails("backup", "ledger/db")
+    agent.backup("ledger/db")
+
+
+def test_a_lock_that_a_dead_host_left(host: Host, agent: Agent) -> None:
+    path = leave_lock(host, hours=2)
+    agent.backup("cache/cache")
+    host.run(f"rm -f {path}")
+
+
+@pytest.mark.long
+def test_a_lock_of_a_host_that_lives_is_respected(host: Host, agent: Agent) -> None:
+    """restic waits for it some minutes."""
+    path = leave_lock(host, hours=0)
+    try:
+        assert "lock" in agent.fails("backup", "cache/cache")
+        assert host.file(path).exists
+    finally:
+        host.check_output(f"rm {path}")
+    agent.backup("cache/cache")
+
+
+def test_a_repository_with_rotten_bits(host: Host, agent: Agent) -> None:
+    """In the middle of each file that holds data."""
+    spoil = "dd of=$file bs=1 seek=$(($(stat -c %s $file) / 2)) conv=notrunc status=none"
+    with over(host, f"{COPY} && for file in $(find data -type f); do printf drover | {spoil}; done"):
+        for job in ("ledger/db", "files/media"):
+            agent.fails("verify", job)
+    assert agent.listed()["ledger/db"]["problem"]
+    agent.verify("ledger/db", "files/media")
+
+
+def test_a_repository_that_another_key_opens(host: Host, agent: Agent) -> None:
+    with over(host, "RESTIC_PASSWORD=another /opt/drover/bin/restic init -q -r ."):
+        assert "password" in agent.fails("backup", "cache/cache")
+        assert not snapshots(host, password="another")
+    agent.backup("cache/cache")
+
+
+@pytest.mark.long
+def test_a_large_dump_that_is_cut_off_anywhere(host: Host, agent: Agent) -> None:
+    psql = inside("ledger", "db", "psql -U ledger -qAt")
+    rows = "SELECT n, repeat(md5(n::text), 20) AS text FROM generate_series(1, 400000) AS n"
+    host.check_output(f"{psql}CREATE TABLE large AS {rows};\nEND")
+    try:
+        known = taken(host, "ledger/db")
+        for tenth in range(1, 10):
+            running = begin(host, "backup", "ledger/db")
+            assert eventually(lambda: bool(ours(host)))
+            host.check_output(f"sleep 0.{tenth}; docker kill {' '.join(ours(host))} || true")
+            status, said = running.end()
+            found = taken(host, "ledger/db")
+            assert found == known if status else len(found - known) == 1, said
+            known = found
+        agent.backup("ledger/db")
+        agent.verify("ledger/db")
+    finally:
+        host.check_output(f"{psql}DROP TABLE large;\nEND")

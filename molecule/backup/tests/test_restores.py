@@ -1,0 +1,133 @@
+"""A restore replaces only what it was told to, takes the snapshot it was told, and can be interrupted."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from shared.scenario import containers, eventually, fetch, started
+from testinfra.host import Host
+
+from .conftest import Agent, begin, ours
+from .engines import CACHE, ENGINES, FOLDER, LEDGER, Engine, inside
+
+pytestmark = pytest.mark.usefixtures("filled")
+GET = inside("cache", "cache", "valkey-cli") + "GET moment\nEND"
+
+
+def say(host: Host, text: str) -> None:
+    """What the cache holds now."""
+    host.check_output(inside("cache", "cache", "valkey-cli") + f"SET moment {text}\nEND")
+
+
+def state(host: Host, engine: Engine) -> tuple[object, ...]:
+    return started(host), engine.content(host), host.check_output("docker volume ls -q | sort")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ledger/db",), "--replace"),
+        (("ledger/db", "--replace", "--snapshot", "0123456789"), "0123456789"),
+        (("ledger/db", "--replace", "--at", "2001-01-01"), "2001"),
+        (("ledger/dbb", "--replace"), "ledger/dbb"),
+        (("files/media",), "--replace"),
+    ],
+    ids=" ".join,
+)
+def test_nothing_changes_by_a_mistake(host: Host, agent: Agent, words: tuple[str, ...], said: str) -> None:
+    engine = FOLDER if words[0] == FOLDER.job else LEDGER
+    before = state(host, engine)
+    assert said in agent.refuses("restore", *words)
+    assert state(host, engine) == before
+
+
+def test_another_jobs_snapshot_is_refused(host: Host, agent: Agent) -> None:
+    before, other = state(host, LEDGER), agent.newest("shop/db")
+    assert other[:8] in agent.refuses("restore", "ledger/db", "--replace", "--snapshot", other)
+    assert state(host, LEDGER) == before
+
+
+def test_a_dry_run_only_says_what_would_be_done(host: Host, agent: Agent) -> None:
+    before = state(host, LEDGER)
+    assert agent.newest("ledger/db")[:8] in host.check_output("drover restore ledger/db --replace --check")
+    assert state(host, LEDGER) == before
+
+
+def test_which_snapshot_it_is(host: Host, agent: Agent) -> None:
+    """The newest, the newest that was verified, the newest of a time, or one by name."""
+    say(host, "first")
+    first = agent.backup("cache/cache")["cache/cache"]["snapshot"]
+    agent.verify("cache/cache")
+    time.sleep(1.1)
+    moment = host.check_output("date '+%Y-%m-%d %H:%M:%S'")
+    time.sleep(1.1)
+    say(host, "second")
+    agent.backup("cache/cache")
+    say(host, "third")
+    for words, found in {
+        (): "second",
+        ("--verified",): "first",
+        ("--at", moment): "first",
+        ("--snapshot", first[:8]): "first",
+    }.items():
+        agent.restore("cache/cache", "--replace", *words)
+        assert host.check_output(GET) == found, words
+    host.check_output(CACHE.fill)
+    agent.backup("cache/cache")
+
+
+def test_a_database_beside_is_only_to_be_looked_at(host: Host, agent: Agent) -> None:
+    before = started(host)
+    agent.restore("ledger/db", "--beside", "look")
+    try:
+        (look,) = (each for name, each in containers(host).items() if name == "look")
+        assert look["HostConfig"]["NetworkMode"] == "none" and not look["HostConfig"]["PortBindings"]
+        asked = "docker exec look psql -U ledger -qAtc 'SELECT count(*) FROM bookings'"
+        assert host.check_output(asked) == "500"
+        assert {name: each for name, each in started(host).items() if name != "look"} == before
+        assert "look" in agent.refuses("restore", "ledger/db", "--beside", "look")
+    finally:
+        host.check_output("docker rm -fv look")
+
+
+def test_a_folder_beside(host: Host, agent: Agent) -> None:
+    before = FOLDER.content(host)
+    agent.restore("files/media", "--beside", "look")
+    try:
+        place = host.check_output("docker volume inspect -f '{{.Mountpoint}}' look")
+        assert host.check_output(FOLDER.show.replace("/srv/stacks/files/data/media", place)) == before
+    finally:
+        host.check_output("docker volume rm look")
+
+
+def interrupted(host: Host, agent: Agent, engine: Engine, seconds: float) -> None:
+    """Kill a restore at this moment, with what it started; run it again."""
+    before = engine.content(host)
+    host.check_output(engine.lose)
+    running = begin(host, "restore", engine.job, "--replace")
+    host.check_output(f"sleep {seconds:.2f}")
+    host.run(f"kill -KILL {running.pid()}; pkill -KILL -x restic; pkill -KILL -x docker")
+    agent.restore(engine.job, "--replace")
+    assert engine.content(host) == before, seconds
+    assert not ours(host)
+    assert eventually(lambda: fetch(host, "ledger.test.example", "/items")[0] == 200)
+    assert host.run("drover apply --check").rc == 0
+
+
+@pytest.mark.parametrize("engine", [LEDGER, FOLDER], ids=lambda engine: engine.job)
+def test_a_restore_that_is_interrupted_is_run_again(host: Host, agent: Agent, engine: Engine) -> None:
+    agent.backup(engine.job)
+    interrupted(host, agent, engine, 2.5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.job)
+def test_a_restore_that_is_interrupted_anywhere(host: Host, agent: Agent, engine: Engine) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    agent.backup(engine.job)
+    for _ in range(8):
+        interrupted(host, agent, engine, chance.uniform(0.2, 12))

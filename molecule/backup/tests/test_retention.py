@@ -1,0 +1,45 @@
+"""Old snapshots go only while new ones are good; a person has a key of their own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from testinfra.host import Host
+
+from .conftest import REPOSITORY, Agent, restic, snapshots
+from .engines import CACHE, ENGINES
+
+pytestmark = pytest.mark.usefixtures("filled")
+
+
+def test_nothing_is_forgotten_while_a_verification_failed(host: Host, agent: Agent) -> None:
+    for _ in range(2):
+        agent.backup("cache/cache")
+    agent.fails("verify", "cache/cache", "--spoil", CACHE.spoil)
+    before = snapshots(host)
+    assert "cache/cache" in agent.refuses("retention")
+    assert snapshots(host) == before
+    agent.backup()
+    agent.verify()
+    host.check_output("drover retention")
+    left = {each["id"] for each in snapshots(host)}
+    assert len(left) < len(before)
+    assert {agent.newest(job) for job in ENGINES} <= left
+    restic(host, "check")
+
+
+def test_a_key_for_a_person_is_shown_once_and_at_a_terminal_alone(host: Host, agent: Agent) -> None:
+    before = restic(host, "key list")
+    assert "terminal" in agent.refuses("escrow")
+    assert restic(host, "key list") == before
+    shown = host.check_output("script -qec 'drover escrow' /dev/null </dev/null")
+    words = re.findall(r"[A-Za-z0-9+/=_-]{20,}", shown)
+    opens = [each for each in words if opens_with(host, each)]
+    assert opens, shown
+    assert opens[0] not in host.check_output("journalctl -o cat --no-pager; cat /var/lib/drover/state.db")
+
+
+def opens_with(host: Host, password: str) -> bool:
+    command = f"RESTIC_PASSWORD='{password}' /opt/drover/bin/restic -r {REPOSITORY} --no-lock cat config"
+    return bool(host.run(command).rc == 0)

@@ -1,0 +1,59 @@
+"""What a host is told of its backups, for the role of that name."""
+
+# GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: backup
+short_description: What a host is told of its backups
+description: Fills in the defaults of the platform's settings; fails with all that is wrong with them.
+positional: host
+options:
+  _input:
+    description: The platform's settings; C(docs/reference.md) has every key.
+    type: dict
+    required: true
+  host:
+    description: What the host is called in the repository.
+    type: str
+    required: true
+author: The Drover developers
+"""
+
+EXAMPLES = r"""
+- name: Show where the backups of this host go
+  ansible.builtin.debug:
+    msg: "{{ (drover_platform | drover.platform.backup('web')).told.repository }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(told) is what everybody on the host may read, C(secrets) what root alone may, by path, and
+    C(times) when each timer starts its service.
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ..plugin_utils import backup, boundary, origin
+from ..plugin_utils.problem import located
+
+
+def of(platform: Any, host: Any) -> dict[str, Any]:
+    """Plain data in, plain data out."""
+    given, places = origin.plain(platform or {}, backup.NAME)
+    found, problems = backup.load(given, str(host))
+    if problems:
+        raise AnsibleFilterError(boundary.report(located(problems, places)))
+    return found
+
+
+class FilterModule:
+    """Found by Ansible under this name."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"backup": of}

@@ -1,0 +1,67 @@
+# GPL-3.0-or-later
+"""What a host is told of its backups, from the platform's settings. Pure."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from . import shape
+from .checks import backups
+from .forms import mistake, size
+from .problem import Problem
+from .schema import PLATFORM
+from .stack import Data
+
+FORMAT = 1
+NAME = "drover_platform"
+PASSWORD = "/etc/drover/backup.password"  # noqa: S105
+ENVIRONMENT = "/etc/drover/backup.env"
+
+
+def load(given: object, host: str) -> tuple[Data, list[Problem]]:
+    """What `told`, `secrets` and `times` say of a host of that name; or what is wrong."""
+    wrong = list(shape.problems(given, PLATFORM, (NAME,)))
+    odd = mistake("logical host", host)
+    if odd:
+        wrong.append(Problem(("backup_host",), f"it {odd[0]}", odd[1]))
+    if wrong:
+        return {}, wrong
+    platform = cast(Data, shape.filled(given, PLATFORM))
+    found = {"told": told(platform, host), "secrets": secrets(platform), "times": times(platform)}
+    return found, list(backups.settings(platform, (NAME, "backup")))
+
+
+def told(platform: Data, host: str) -> Data:
+    """What everybody on the host may read; without a repository it makes no backups."""
+    backup = platform["backup"]
+    return {
+        "format": FORMAT,
+        "repository": _repository(platform, host),
+        "host": host,
+        "keep": dict(backup["keep"]),
+        "max_age_hours": backup["max_age_hours"],
+        "reserve_bytes": size(backup["reserve"]),
+        "safety_days": backup["safety_days"],
+    }
+
+
+def _repository(platform: Data, host: str) -> str:
+    """The host's own, below the one that the client's hosts share."""
+    root = platform["backup"]["repository"]
+    below = (platform["client"], platform["environment"], host)
+    return "/".join([root, *(part for part in below if part)]) if root else ""
+
+
+def secrets(platform: Data) -> dict[str, str]:
+    """What root alone may read, by path."""
+    backup = platform["backup"]
+    if not backup["repository"]:
+        return {}
+    lines = "".join(f"{name}={value}\n" for name, value in sorted(backup["environment"].items()))
+    return {PASSWORD: f"{backup['password']}\n", **({ENVIRONMENT: lines} if lines else {})}
+
+
+def times(platform: Data) -> dict[str, str]:
+    """When each timer starts its service."""
+    backup = platform["backup"]
+    return {"backup": backup["schedule"], **{name: backup[name] for name in ("verify", "retention")}}

@@ -1,0 +1,101 @@
+# GPL-3.0-or-later
+"""`drover backup`: a snapshot of each job, with a record of what was in it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+from drover.backups import files, jobs, ledger, stream
+from drover.backups import restic as program
+from drover.backups.engines import ENGINES
+from drover.backups.jobs import FILES, Job
+from drover.backups.restic import Restic
+from drover.errors import TROUBLE
+from drover.host import Host
+from drover.record import redactor
+from drover.report import Event, report
+from drover.run import DroverError
+from drover.state import Kept
+
+DROVER = "/usr/local/bin/drover"
+
+
+class Outcome(NamedTuple):
+    """What became of one job."""
+
+    result: str
+    text: str
+    snapshot: str = ""
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+def every(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]:
+    """One after the other; one that fails holds up no other."""
+    return {job.name: tried(host, "backup", job, partial(one, host, restic, job)) for job in chosen}
+
+
+def tried(host: Host, kind: str, job: Job, work: Callable[[], Outcome], drill: bool = False) -> Outcome:
+    """What came of it, recorded; a failure is told as one event. A drill is neither."""
+    host.say(f"{job.name}: {kind}")
+    began = time.time()
+    try:
+        done = work()
+    except TROUBLE as error:
+        done = Outcome("failed", redactor(host.layout)(str(error)))
+    done = done._replace(seconds=round(time.time() - began, 1))
+    if drill:
+        return done
+    host.state.keep(
+        Kept(kind, job.name, done.snapshot, began, done.seconds, done.bytes, done.result, done.text)
+    )
+    if done.result in ("failed", ledger.UNVERIFIED):
+        title = f"{job.name}: {'its backup failed' if kind == 'backup' else f'{kind} {done.result}'}"
+        report(host, Event(f"{kind}:{job.name}", "failure", title, done.text))
+    return done
+
+
+def one(host: Host, restic: Restic, job: Job) -> Outcome:
+    """A snapshot that counts, or an error."""
+    work = _volume if job.wanted.engine == FILES else _database
+    identity, told = work(host, restic, job)
+    told["disk"] = jobs.size(jobs.folder(host.layout, host.run, job))
+    ledger.add_record(restic, job, identity, told)
+    return Outcome("ok", "", identity, int(told["bytes"]))
+
+
+def _database(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:
+    """Restic reads what `drover dump` writes, and makes no snapshot unless that ends well."""
+    stream.begin(host, job)
+    name = f"/{job.name}/{ENGINES[job.wanted.engine].FILE}"
+    words = [f"--stdin-filename={name}", "--stdin-from-command", "--", DROVER, "dump", job.name]
+    try:
+        done = restic.take_in(words, [ledger.DATA, job.tag])
+    except DroverError as error:
+        raise DroverError(stream.failure(host, job) or str(error)) from None
+    return str(program.summary(done)["snapshot_id"]), stream.recorded(host, job)
+
+
+def _volume(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:
+    """The files as they are, and SQLite databases as copies of their own."""
+    place, staging = jobs.folder(host.layout, host.run, job), host.layout.staging / job.key
+    before = files.look(place)
+    told = files.digests(place, files.chosen(before))
+    files.stage(place, before, staging)
+    without = staging.with_suffix(".without")
+    without.write_text(files.left_out(place, before), "utf-8", "surrogateescape")
+    words = [str(place), str(staging), f"--exclude-file={without}"]
+    done = restic.take_in(words, [ledger.DATA, job.tag], allowed=program.INCOMPLETE)
+    lost = [
+        (name, why) for name, why in program.errors(done) if "no such file" not in why
+    ]  # some come and go
+    if lost or (done.code and not program.errors(done)):
+        name, why = lost[0] if lost else ("", done.words)
+        raise DroverError(f"{len(lost)} files could not be read: {name}: {why}")
+    found = files.record(before, files.look(place), told, files.digests(staging, before.databases))
+    shutil.rmtree(staging)
+    return str(program.summary(done)["snapshot_id"]), {**found, "place": str(place), "staging": str(staging)}

@@ -1,0 +1,307 @@
+# GPL-3.0-or-later
+"""The database's container, and what is made like it: clients beside a server, and servers to be filled.
+
+A client has the image, the variables and the secret files of its server and nothing else: no network of its
+own, no capability, no name of a repository. Bytes pass through a pipe in the file system, since those through
+Docker cost several times as much and a client of Docker that is killed leaves its program running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from drover import docker
+from drover.backups.jobs import Job
+from drover.docker import of_stack
+from drover.host import Host
+from drover.layout import Layout
+from drover.run import DroverError, environment
+
+LABEL = "drover.backup"  # of every container and volume that only a backup, or its verification, needs
+INSIDE = "/drover"  # where a client sees the pipe
+PIPE = "pipe"
+LOCK = "backup.lock"  # of whoever makes, verifies or restores backups
+MEMORY = "160m"  # of a client
+NOBODY = 65534
+CHUNK = 1 << 20
+POLL = 0.2  # seconds
+LAST = 4000  # characters of what a client said
+SCRATCH_FOLDER = ".drover-scratch-"  # beginning of the name of a data folder that is filled
+INIT = "/docker-entrypoint-initdb.d"
+
+
+class Server(NamedTuple):
+    """A database's container: what a client and a copy of it have to know."""
+
+    identity: str
+    name: str
+    running: bool
+    image: str
+    image_id: str
+    variables: Mapping[str, str]
+    mounts: tuple[str, ...]  # of what it only reads: options of `docker run`
+    options: tuple[str, ...]  # limits and rights: options of `docker run`
+    words: tuple[str, ...]  # entry point and command
+    uid: int  # who reads its secret files
+    grace: int  # seconds that it may take to stop
+
+
+def server(host: Host, job: Job, engine: ModuleType) -> Server:
+    """The job's container; an expected database that is absent is an error."""
+    own = [each for each in of_stack(docker.observe(host.run), job.wish.stack) if each.hash]
+    found = [each for each in own if each.service == job.wanted.service]
+    if not found:
+        raise DroverError(f"{job.name}: there is no container of {job.wanted.service}")
+    shown = host.run(docker.inspect_command([found[0].identity]))
+    if shown.code:
+        raise DroverError(f"{job.name}: {shown.words}")
+    return _server(json.loads(shown.out)[0], engine, _uid(host.layout, job))
+
+
+def _server(raw: Mapping[str, Any], engine: ModuleType, uid: int) -> Server:
+    config, wish = raw["Config"], raw.get("HostConfig") or {}
+    pairs = (each.partition("=") for each in config.get("Env") or ())
+    return Server(
+        identity=raw["Id"],
+        name=raw["Name"].lstrip("/"),
+        running=raw["State"]["Status"] == "running",
+        image=config.get("Image", ""),
+        image_id=raw["Image"],
+        variables={name: value for name, _, value in pairs if name.startswith(engine.VARIABLES)},
+        mounts=tuple(_mounts(raw)),
+        options=tuple(_options(config, wish)),
+        words=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+        uid=uid,
+        grace=int(config.get("StopTimeout") or 30),
+    )
+
+
+def _uid(layout: Layout, job: Job) -> int:
+    try:
+        return (layout.secrets(job.wish.stack) / job.wanted.service).stat().st_uid
+    except FileNotFoundError:
+        return NOBODY
+
+
+def _mounts(raw: Mapping[str, Any]) -> Iterator[str]:
+    """What it only reads, such as its secrets and its configuration; not what it runs at its first start."""
+    for each in raw.get("Mounts") or ():
+        target = str(each.get("Destination"))
+        if each.get("Type") == "bind" and not each.get("RW") and not target.startswith(INIT):
+            yield f"--mount=type=bind,source={each['Source']},target={target},readonly"
+
+
+def _options(config: Mapping[str, Any], wish: Mapping[str, Any]) -> Iterator[str]:
+    yield "--cap-drop=ALL"
+    yield "--security-opt=no-new-privileges"
+    for each in wish.get("CapAdd") or ():
+        yield f"--cap-add={each}"
+    for path, how in (wish.get("Tmpfs") or {}).items():
+        yield f"--tmpfs={path}:{how}" if how else f"--tmpfs={path}"
+    if wish.get("Memory"):
+        yield f"--memory={wish['Memory']}"
+    if wish.get("PidsLimit"):
+        yield f"--pids-limit={wish['PidsLimit']}"
+    if wish.get("ShmSize"):
+        yield f"--shm-size={wish['ShmSize']}"
+    if wish.get("ReadonlyRootfs"):
+        yield "--read-only"
+    if config.get("User"):
+        yield f"--user={config['User']}"
+
+
+# Clients
+
+
+def folder(layout: Layout, job: Job) -> Path:
+    """Where the pipe of a job is, in memory."""
+    return layout.run / "backup" / job.key
+
+
+@contextmanager
+def pipe(layout: Layout, job: Job, uid: int) -> Iterator[Path]:
+    """A pipe that a client can open, in a folder of its own."""
+    place = folder(layout, job)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.parent.chmod(0o700)
+    place.mkdir(mode=0o711, exist_ok=True)
+    path = place / PIPE
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    os.chown(path, uid, -1)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def command(layout: Layout, job: Job, which: Server, script: str, variables: Iterable[str]) -> list[str]:
+    """A client of this server; its variables have their values from the environment of `docker`."""
+    return [
+        "docker",
+        "run",
+        "--rm",
+        f"--name={client_name(job)}",
+        f"--label={LABEL}={job.name}",
+        f"--network=container:{which.identity}",
+        f"--user={which.uid}:{which.uid}",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--read-only",
+        "--tmpfs=/tmp:mode=1777,size=16m",
+        f"--memory={MEMORY}",
+        "--pids-limit=128",
+        "--log-driver=none",
+        "--pull=never",
+        "--env=HOME=/tmp",
+        f"--env=PIPE={INSIDE}/{PIPE}",
+        *(f"--env={name}" for name in sorted(variables)),
+        *which.mounts,
+        f"--mount=type=bind,source={folder(layout, job)},target={INSIDE}",
+        "--entrypoint=sh",
+        which.image_id,
+        "-c",
+        script,
+    ]
+
+
+def client_name(job: Job) -> str:
+    """One for each job: what an earlier run left is in the way, and goes."""
+    return f"drover-dump-{job.key}"
+
+
+class Client:
+    """One run of an engine's function beside a server."""
+
+    def __init__(
+        self, host: Host, job: Job, which: Server, engine: ModuleType, words: str, more: Mapping[str, str]
+    ) -> None:
+        docker.do(
+            host.run, ["docker", "rm", "--force", "--volumes", client_name(job)], allowed="No such container"
+        )
+        variables = {**which.variables, **more}
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the client
+        self._process = subprocess.Popen(
+            command(host.layout, job, which, f"{engine.SCRIPT}\n{words}", variables),
+            env={**environment(), **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+        )
+
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self._process.poll() is not None
+
+    def wait(self, seconds: float) -> None:
+        """Let it go on for so long at most; TimeoutExpired if it still does."""
+        self._process.wait(seconds)
+
+    def finish(self, seconds: float) -> str:
+        """Wait for its end; what it said, or an error with its last words."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise DroverError(f"no end after {seconds:.0f} s") from None
+        self._said.seek(0)
+        said = self._said.read().decode("utf-8", "replace")
+        if self._process.returncode:
+            raise DroverError(said.strip()[-LAST:] or f"ended with {self._process.returncode}")
+        return said
+
+    def kill(self) -> None:
+        """End the client of Docker; the program behind it loses its pipe, and goes with its container."""
+        self._process.kill()
+        self._process.wait()
+
+
+def ask(
+    host: Host, job: Job, which: Server, engine: ModuleType, words: str, seconds: float, **more: str
+) -> str:
+    """Run one of the engine's functions, or another command, beside the server; what it says."""
+    folder(host.layout, job).mkdir(mode=0o711, parents=True, exist_ok=True)
+    try:
+        return Client(host, job, which, engine, words, more).finish(seconds)
+    finally:
+        docker.do(
+            host.run, ["docker", "rm", "--force", "--volumes", client_name(job)], allowed="No such container"
+        )
+
+
+def read(path: Path, client: Client) -> Iterator[bytes]:
+    """What the client writes into the pipe, to its end. It may end without having opened it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        while True:
+            over = client.ended()  # asked before the pipe is, so that nothing written is left in it
+            events = waiting.poll(POLL * 1000)
+            if events and events[0][1] & select.POLLIN:
+                if chunk := os.read(descriptor, CHUNK):
+                    yield chunk
+            elif over:
+                return
+            elif events:  # nobody has it open: not yet, or not any more
+                with suppress(subprocess.TimeoutExpired):
+                    client.wait(POLL)
+    finally:
+        os.close(descriptor)
+
+
+def write(path: Path, client: Client, chunks: Iterable[bytes]) -> None:
+    """Let the client read these. One that ends early has said why; here only nothing must hang."""
+    descriptor = _opened(path, client)
+    if descriptor is None:
+        return
+    with os.fdopen(descriptor, "wb", buffering=0) as file, suppress(BrokenPipeError):
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                view = view[file.write(view) :]
+
+
+def _opened(path: Path, client: Client) -> int | None:
+    """The pipe as soon as the client has opened it."""
+    while not client.ended():
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads yet
+            with suppress(subprocess.TimeoutExpired):
+                client.wait(POLL)
+            continue
+        os.set_blocking(descriptor, True)
+        return descriptor
+    return None
+
+
+def tidy(host: Host) -> None:
+    """What killed runs left: clients and copies with all they wrote, never what a person asked to keep."""
+    named = ["--quiet", f"--filter=label={LABEL}"]
+    containers = host.run(["docker", "ps", "--all", *named]).out.split()
+    if containers:
+        docker.do(
+            host.run, ["docker", "rm", "--force", "--volumes", *containers], allowed="No such container"
+        )
+    volumes = host.run(["docker", "volume", "ls", *named]).out.split()
+    if volumes:
+        docker.do(host.run, ["docker", "volume", "rm", *volumes], allowed="no such volume")
+    shutil.rmtree(host.layout.run / "backup", ignore_errors=True)
+    for place in host.layout.stacks.glob(f"*/data/{SCRATCH_FOLDER}*"):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def own(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """An entry point of one word, and the words after it."""
+    return ([f"--entrypoint={words[0]}"] if words else []), [*words[1:]]

@@ -1,0 +1,212 @@
+# GPL-3.0-or-later
+"""A snapshot restored into a copy. There is no other way back.
+
+Verification looks at it, a person may be left with it, or it takes the place of the real data.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from drover import docker
+from drover.backups import clients, files, stream
+from drover.backups.clients import Client, Server
+from drover.backups.engines import ENGINES
+from drover.backups.jobs import FILES, Job
+from drover.backups.ledger import Complete
+from drover.backups.parts import differences
+from drover.backups.restic import Restic
+from drover.backups.room import BESIDE, Room
+from drover.docker import last_words
+from drover.errors import TROUBLE
+from drover.host import Host
+from drover.run import DroverError
+
+ALL = 2**31  # samples: in a copy nothing is left out
+SHELL_SECONDS = 600.0
+NETWORK = "none"
+
+
+class Copy:
+    """What a snapshot became. A database's has a server until it is `settled`."""
+
+    def __init__(self, host: Host, job: Job, record: Mapping[str, Any], room: Room, name: str) -> None:
+        self.host, self.job, self.told, self.room = host, job, record, room
+        self.name = name or f"drover-scratch-{job.key}"
+        self.label = BESIDE if name else clients.LABEL
+        self.server: Server | None = None
+
+    @property
+    def _engine(self) -> ModuleType:
+        return ENGINES[self.job.wanted.engine]
+
+    # Filled
+
+    def fill(self, restic: Restic, found: Complete) -> None:
+        """Restore the snapshot into it."""
+        if self.job.wanted.engine == FILES:
+            self._unpack(restic, found)
+        else:
+            self._load(restic, found)
+
+    def _unpack(self, restic: Restic, found: Complete) -> None:
+        restic.restore(found.data.identity, str(self.told["place"]), self.room.place)
+        databases = [str(each) for each in self.told["databases"]]
+        if not databases:
+            return
+        staging = self.host.layout.staging / f"{self.job.key}.back"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(mode=0o700, parents=True)
+        try:
+            restic.restore(found.data.identity, str(self.told["staging"]), staging)
+            for name in databases:
+                _put(staging / name, self.room.place / name)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _load(self, restic: Restic, found: Complete) -> None:
+        engine, path = self._engine, found.data.paths[0]
+        if engine.SEED:
+            with (
+                restic.stream(found.data.identity, path) as dump,
+                (self.room.place / engine.SEED).open("wb") as file,
+            ):
+                shutil.copyfileobj(dump, file, files.CHUNK)
+            self.server = self._begin(engine)
+            return
+        self.server = which = self._begin(engine)
+        with clients.pipe(self.host.layout, self.job, which.uid) as pipe:
+            client = Client(self.host, self.job, which, engine, "load", {})
+            try:
+                with restic.stream(found.data.identity, path) as dump:
+                    clients.write(pipe, client, engine.filtered(dump, which.variables))
+                    client.finish(stream.SECONDS)
+            except DroverError as error:
+                said = last_words(self.host.run, self.name)
+                raise DroverError(f"the snapshot does not load: {error}\n{said}".rstrip()) from None
+            finally:
+                client.kill()
+
+    def _begin(self, engine: ModuleType) -> Server:
+        """A server like the stack's own, on no network, over this room."""
+        like = clients.server(self.host, self.job, engine)
+        image = self._image(like)
+        docker.do(
+            self.host.run, ["docker", "rm", "--force", "--volumes", self.name], allowed="No such container"
+        )
+        entry, words = clients.own(engine.server(like.words))
+        command = [
+            "docker",
+            "run",
+            "--detach",
+            f"--name={self.name}",
+            f"--label={self.label}={self.job.name}",
+            f"--network={NETWORK}",
+            *like.options,
+            *(f"--env={name}" for name in sorted(like.variables)),
+            *like.mounts,
+            self.room.mount(self.job.wanted.target),
+            "--log-opt=max-size=1m",
+            "--log-opt=max-file=2",
+            "--pull=never",
+            *entry,
+            image,
+            *words,
+        ]
+        done = self.host.run(command, timeout=120.0, more=like.variables)
+        if done.code:
+            raise DroverError(f"the copy does not start: {done.words}")
+        return like._replace(identity=self.name, name=self.name, running=True, image_id=image)
+
+    def _image(self, like: Server) -> str:
+        """The image that the snapshot was taken with, if it is still here, else the stack's."""
+        identity = str(self.told.get("image_id") or "")
+        shown = self.host.run(["docker", "image", "inspect", "--format", "{{.Id}}", identity or "none"])
+        return like.image_id if shown.code else identity
+
+    # Looked at
+
+    def shell(self, words: str) -> str:
+        """Run a command of a person's in it: what its clients see, or with its folder to work in."""
+        if self.server:
+            return clients.ask(self.host, self.job, self.server, self._engine, words, SHELL_SECONDS)
+        done = self.host.run(
+            ["sh", "-c", 'cd "$1" && eval "$2"', "sh", str(self.room.place), words], merged=True
+        )
+        if done.code:
+            raise DroverError(f"the command ended with {done.code}: {done.out.strip()}")
+        return done.out
+
+    def differences(self) -> list[str]:
+        """What is in it and was not recorded, or the other way round."""
+        if self.server and self._engine.SAMPLES:
+            return self._samples(stream.sampled(self.host, self.job, self.server, self._engine, ALL))
+        if self.server:
+            found = stream.taken(self.host, self.job, self.server, self._engine)
+            return differences(self.told["parts"], found["parts"])
+        place = self.room.place
+        recorded = {str(name): str(value) for name, value in self.told["parts"].items()}
+        low, high = self.told["files"]
+        count = len(files.counted(files.look(place)))
+        said = differences(recorded, files.digests(place, recorded))
+        if not low <= count <= high:
+            said.append(f"{count} files, where there were {low if low == high else f'{low} to {high}'}")
+        return [*said, *files.broken(place, self.told["databases"])]
+
+    def _samples(self, there: Mapping[str, str]) -> list[str]:
+        """Of what did not change while it was dumped; and how much there was, where all was looked at."""
+        recorded = self.told["samples"]
+        said = differences(recorded, {key: there[key] for key in recorded if key in there})
+        low, high = self.told["seen"]
+        if high < stream.SAMPLES and not low <= len(there) <= high:
+            said.append(f"{len(there)} keys, where there were {low if low == high else f'{low} to {high}'}")
+        return said
+
+    # And after
+
+    def settle(self) -> None:
+        """Stop the server with all it has on the disk: its room can be used by another one."""
+        if not self.server:
+            return
+        if self._engine.KEEPS:
+            clients.ask(self.host, self.job, self.server, self._engine, "keep", SHELL_SECONDS)
+        grace = max(self.server.grace, 60)
+        docker.do(self.host.run, ["docker", "stop", f"--time={grace}", self.name], timeout=grace + 60.0)
+        docker.do(
+            self.host.run, ["docker", "rm", "--force", "--volumes", self.name], allowed="No such container"
+        )
+        self.server = None
+
+    def end(self) -> None:
+        """Its server goes, however it is."""
+        with suppress(*TROUBLE):
+            docker.do(
+                self.host.run,
+                ["docker", "rm", "--force", "--volumes", self.name],
+                allowed="No such container",
+            )
+        self.server = None
+
+
+def _put(source: Path, target: Path) -> None:
+    """A file in the place of another one, with its owner and mode."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    found = source.stat()
+    os.chown(target, found.st_uid, found.st_gid)
+    target.chmod(found.st_mode & 0o7777)
+
+
+@contextmanager
+def passing(copy: Copy) -> Iterator[Copy]:
+    """A copy that is gone afterwards, whatever came of it."""
+    try:
+        yield copy
+    finally:
+        copy.end()

@@ -1,0 +1,25 @@
+# GPL-3.0-or-later
+"""One module is one database engine, each with the same few names, and shell functions beside it.
+
+The functions run in the database's own image and reach the server at 127.0.0.1. dump: writes to $PIPE.
+load: reads that into an empty server. sample: prints lines `KEY DIGEST` of what is in the server, where two
+dumps of the same data are not the same bytes. keep: makes the data durable before a filled server stops.
+
+FILE: what its dump is called in a snapshot. VARIABLES: beginnings of the variables of its image that a
+client needs. SCRIPT: the functions. SAMPLES, KEEPS: whether there is such a function. SEED: the file that a
+server begins with, where there is no load. reader(): tells whose a line of the dump is (parts.py).
+filtered(): the dump's bytes as load wants them. server(): the command of a server that is to be filled.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from drover.backups.engines import mariadb, mongodb, postgres, valkey
+
+ENGINES: dict[str, ModuleType] = {
+    "postgres": postgres,
+    "mariadb": mariadb,
+    "mongodb": mongodb,
+    "valkey": valkey,
+}

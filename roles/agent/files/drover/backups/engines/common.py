@@ -1,0 +1,21 @@
+# GPL-3.0-or-later
+"""What the engines share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+CHUNK = 1 << 20
+
+
+def script(module: str) -> str:
+    """The shell functions beside an engine's module."""
+    return Path(module).with_suffix(".sh").read_text("utf-8")
+
+
+def rest(stream: IO[bytes]) -> Iterator[bytes]:
+    """What is left of it, as it comes."""
+    while chunk := stream.read(CHUNK):
+        yield chunk

@@ -1,0 +1,39 @@
+# A client of MariaDB or MySQL in its own image; the server is at 127.0.0.1.
+for name in MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD; do
+  eval "value=\${$name-} file=\${${name}_FILE-}"
+  if [ -z "$value" ] && [ -n "$file" ]; then value="$(cat "$file")"; fi
+  if [ -n "$value" ]; then export MYSQL_PWD="$value"; fi
+done
+program() { command -v "$1" || command -v "$2" || { echo "the image has no $1" >&2; return 127; }; }
+own="--host=127.0.0.1 --user=root"
+case "$(program mariadb mysql)" in *mariadb) own="$own --skip-ssl" ;; esac
+
+# MariaDB writes users as statements, first here, without the rest of the system's tables; MySQL has only the tables.
+dump() {
+  dump="$(program mariadb-dump mysqldump)" || exit
+  set -- --all-databases --single-transaction --quick --routines --events --triggers --hex-blob --skip-dump-date
+  if "$dump" --help | grep -q -e '--system='; then
+    { "$dump" $own --system=users && "$dump" $own "$@" --ignore-database=mysql --ignore-database=sys; } >"$PIPE"
+  else
+    "$dump" $own "$@" --flush-privileges >"$PIPE"
+  fi
+}
+
+load() {
+  sql="$(program mariadb mysql)" || exit
+  tries=0
+  until said="$($sql $own --execute='SELECT 1' 2>&1)"; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 1500 ]; then echo "the copy did not get ready: $said" >&2; exit 1; fi
+    sleep 0.2
+  done
+  # The image may have made a database and a user of its own, which the dump makes too.
+  $sql $own --batch --skip-column-names <<'END' >/tmp/drop.sql || exit 1
+SELECT CONCAT('DROP DATABASE `', REPLACE(schema_name, '`', '``'), '`;') FROM information_schema.schemata
+WHERE schema_name NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema');
+SELECT CONCAT('DROP USER ', QUOTE(user), '@', QUOTE(host), ';') FROM mysql.user
+WHERE user NOT IN ('root', 'mysql', 'mariadb.sys', 'healthcheck', '') AND user NOT LIKE 'mysql.%';
+END
+  $sql $own </tmp/drop.sql || exit 1
+  exec $sql $own --binary-mode <"$PIPE"
+}

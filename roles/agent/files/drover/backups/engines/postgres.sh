@@ -1,0 +1,27 @@
+# A client of PostgreSQL in its own image; the server is at 127.0.0.1, where the image trusts everybody.
+export PGHOST=127.0.0.1 PGUSER="${POSTGRES_USER:-postgres}" PGPASSWORD="${POSTGRES_PASSWORD-}"
+if [ -z "$PGPASSWORD" ] && [ -n "${POSTGRES_PASSWORD_FILE-}" ]; then
+  PGPASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")"
+fi
+
+# Statistics are made anew, and would never be the same twice.
+dump() {
+  set --
+  if pg_dumpall --help | grep -q -e --no-statistics; then set -- --no-statistics; fi
+  exec pg_dumpall --no-password --database=template1 "$@" >"$PIPE"
+}
+
+load() {
+  tries=0
+  until pg_isready -q; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 1500 ]; then echo "the copy did not get ready" >&2; exit 1; fi
+    sleep 0.2
+  done
+  # The image has made a database of its own, which the dump makes too.
+  psql -XAtq --no-password -d template1 -v ON_ERROR_STOP=1 <<'END' || exit 1
+SELECT format('DROP DATABASE %I', datname) FROM pg_database
+WHERE NOT datistemplate AND datname <> 'postgres' \gexec
+END
+  exec psql -Xq --no-password -d postgres -v ON_ERROR_STOP=1 -o /dev/null -f "$PIPE"
+}

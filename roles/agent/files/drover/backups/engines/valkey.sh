@@ -1,0 +1,58 @@
+# A client of Valkey or Redis in its own image; the server is at 127.0.0.1.
+cli="$(command -v valkey-cli || command -v redis-cli)" || exit 127
+REDISCLI_AUTH="${VALKEY_PASSWORD-${REDIS_PASSWORD-}}"
+for file in "${VALKEY_PASSWORD_FILE-}" "${REDIS_PASSWORD_FILE-}"; do
+  if [ -z "$REDISCLI_AUTH" ] && [ -n "$file" ]; then REDISCLI_AUTH="$(cat "$file")"; fi
+done
+if [ -n "$REDISCLI_AUTH" ]; then export REDISCLI_AUTH VALKEYCLI_AUTH="$REDISCLI_AUTH"; else unset REDISCLI_AUTH; fi
+ask() { "$cli" -h 127.0.0.1 "$@"; }
+says() { ask info persistence | tr -d '\r' | grep -q "^$1\$"; }
+
+ready() {
+  tries=0
+  until said="$(ask ping 2>&1)" && [ "$said" = PONG ] && says loading:0; do
+    case "$said" in
+      *NOAUTH* | *WRONGPASS*) echo "it wants a password: name it in VALKEY_PASSWORD_FILE of the service" >&2; exit 1 ;;
+    esac
+    tries=$((tries + 1))
+    if [ "$tries" -gt 1500 ]; then echo "it does not get ready: $said" >&2; exit 1; fi
+    sleep 0.2
+  done
+}
+
+dump() {
+  ready
+  ask --rdb - >"$PIPE"
+}
+
+# Keys that stay (without a time to live), each with a digest of its value; about $MOST of each database.
+sample() {
+  ready
+  script='
+local page = redis.call("SCAN", ARGV[1], "COUNT", "500")
+local found = {page[1]}
+for _, key in ipairs(page[2]) do
+  if redis.call("PTTL", key) == -1 then
+    found[#found + 1] = redis.sha1hex(key) .. " " .. redis.sha1hex(redis.call("DUMP", key))
+  end
+end
+return found'
+  for base in $(ask info keyspace | tr -d '\r' | sed -n 's/^db\([0-9]*\):.*/\1/p'); do
+    cursor=0 count=0
+    while :; do
+      page="$(ask --raw -n "$base" eval "$script" 0 "$cursor")" || exit 1
+      cursor="$(printf '%s\n' "$page" | head -n 1)"
+      case "$cursor" in *[!0-9]* | '') echo "$page" >&2; exit 1 ;; esac
+      printf '%s\n' "$page" | sed -n "2,\$s/^/$base:/p"
+      count=$((count + 500))
+      if [ "$cursor" = 0 ] || [ "$count" -ge "$MOST" ]; then break; fi
+    done
+  done
+}
+
+# A server that keeps a log of its changes reads nothing else at its next start.
+keep() {
+  ask config set appendonly yes >/dev/null
+  until says aof_rewrite_scheduled:0 && says aof_rewrite_in_progress:0; do sleep 0.2; done
+  ask save >/dev/null
+}

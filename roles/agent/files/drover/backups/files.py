@@ -1,0 +1,198 @@
+# GPL-3.0-or-later
+"""Volumes and data folders: digests of files that stay the same meanwhile, and SQLite databases taken whole.
+
+A SQLite database that is copied while somebody writes is broken; its own backup takes a copy to the disk
+first, the one thing that is staged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from drover.run import DroverError
+
+MAGIC = b"SQLite format 3\0"
+BESIDE = ("-wal", "-shm", "-journal")  # ends of the names of files that belong to a SQLite database
+SAMPLES = 5_000  # files whose content is compared
+SAMPLED = 512 << 20  # bytes of them at most
+CHUNK = 1 << 20
+BUSY = 60.0  # seconds that a SQLite database may be locked by its writer
+
+
+class Seen(NamedTuple):
+    """A file as it was at one moment."""
+
+    size: int
+    changed: int
+    inode: int
+    mode: int
+    owner: int
+    group: int
+
+
+class Found(NamedTuple):
+    """What is below a folder: files by their path, which of them are SQLite's, and how much it is."""
+
+    files: Mapping[str, Seen]
+    databases: tuple[str, ...]
+    size: int
+
+
+def look(place: Path) -> Found:
+    """Walk through it; what goes away meanwhile was never there."""
+    files: dict[str, Seen] = {}
+    databases = []
+    for path in _walk(place):
+        name = str(path.relative_to(place))
+        try:
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode):
+                continue
+            if found.st_size >= len(MAGIC) and _is_database(path):
+                databases.append(name)
+        except OSError:
+            continue
+        files[name] = Seen(
+            found.st_size, found.st_mtime_ns, found.st_ino, found.st_mode, found.st_uid, found.st_gid
+        )
+    return Found(files, tuple(sorted(databases)), sum(each.size for each in files.values()))
+
+
+def _walk(place: Path) -> Iterator[Path]:
+    for root, _, names in os.walk(place):
+        for name in names:
+            yield Path(root, name)
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def stage(place: Path, found: Found, staging: Path) -> None:
+    """A whole copy of each SQLite database, at the same path below another folder."""
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700, parents=True)
+    for name in found.databases:
+        target = staging / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            _copy(place / name, target)
+        except sqlite3.Error as error:
+            raise DroverError(f"{name}: SQLite says: {error}") from None
+        seen = found.files[name]
+        os.chown(target, seen.owner, seen.group)
+        target.chmod(seen.mode & 0o7777)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By SQLite's own backup. Its files stay its owner's: whoever opens it may have to make one beside it."""
+    there = {each for each in BESIDE if source.with_name(source.name + each).exists()}
+    owner = source.stat()
+    with closing(sqlite3.connect(f"file:{_escaped(source)}?mode=ro", uri=True, timeout=BUSY)) as old:
+        with closing(sqlite3.connect(target)) as new:
+            old.backup(new, pages=10_000)
+        for each in BESIDE:
+            beside = source.with_name(source.name + each)
+            if each not in there and beside.exists():
+                os.chown(beside, owner.st_uid, owner.st_gid)
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def left_out(place: Path, found: Found) -> str:
+    """Lines for restic's file of what it leaves out: the databases themselves, and what is beside them."""
+    names = [name + each for name in found.databases for each in ("", *BESIDE)]
+    return "".join(f"{_pattern(place / name)}\n" for name in names)
+
+
+def _pattern(path: Path) -> str:
+    """A path as restic's patterns have it, which know wild cards and variables."""
+    text = "".join(f"\\{each}" if each in "\\*?[" else each for each in str(path))
+    return text.replace("$", "$$")
+
+
+def counted(found: Found) -> list[str]:
+    """All files but those that SQLite makes and removes beside its databases."""
+    beside = {name + each for name in found.databases for each in BESIDE}
+    return [name for name in found.files if name not in beside]
+
+
+# Digests
+
+
+def chosen(found: Found) -> list[str]:
+    """The files that are compared: all of a small volume, a sample of a large one."""
+    names = [name for name in counted(found) if name not in found.databases]
+    # An order that has nothing to do with names, and is another one for each state of the volume.
+    salt = f"{found.size} {len(found.files)}"
+    names.sort(key=lambda each: hashlib.sha256(f"{salt} {each}".encode("utf-8", "replace")).digest())
+    taken: list[str] = []
+    size = 0
+    for name in names[:SAMPLES]:
+        size += found.files[name].size
+        if size > SAMPLED and taken:
+            break
+        taken.append(name)
+    return taken
+
+
+def digests(place: Path, names: Iterable[str]) -> dict[str, str]:
+    """File → digest of its content, mode and owner; none of a file that is not there."""
+    told = {}
+    for name in names:
+        try:
+            told[name] = digest(place / name)
+        except OSError:
+            continue
+    return told
+
+
+def digest(path: Path) -> str:
+    """Of content, mode, owner and group."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        seen = os.fstat(file.fileno())
+        while chunk := file.read(CHUNK):
+            total.update(chunk)
+    return f"{total.hexdigest()[:32]} {seen.st_mode & 0o7777:o} {seen.st_uid}:{seen.st_gid}"
+
+
+def unchanged(before: Found, after: Found, told: Mapping[str, str]) -> dict[str, str]:
+    """The digests of files that were the same before and after."""
+    return {name: value for name, value in told.items() if before.files[name] == after.files.get(name)}
+
+
+def record(before: Found, after: Found, told: Mapping[str, str], staged: Mapping[str, str]) -> dict[str, Any]:
+    """What is known of a volume at the time of its snapshot."""
+    return {
+        "engine": "volume",
+        "bytes": before.size,
+        "parts": {**unchanged(before, after, told), **staged},
+        "files": sorted((len(counted(before)), len(counted(after)))),
+        "databases": list(before.databases),
+    }
+
+
+def broken(place: Path, databases: Iterable[str]) -> list[str]:
+    """SQLite databases that are not sound."""
+    said = []
+    for name in databases:
+        try:
+            with closing(sqlite3.connect(f"file:{_escaped(place / name)}?mode=ro", uri=True)) as base:
+                told = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            told = str(error)
+        if told != "ok":
+            said.append(f"{name}: SQLite says: {told}")
+    return said

@@ -1,0 +1,112 @@
+# GPL-3.0-or-later
+"""What is known of each job: its snapshots, their records, and what came of restoring them.
+
+Beside the data the repository holds small snapshots of its own: a record of what the data was when it was
+taken, without which a snapshot does not count, and verdicts. A new host reads them; nothing else is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from drover.backups.jobs import Job
+from drover.backups.restic import Restic, Snapshot
+from drover.host import Host
+from drover.run import DroverError
+from drover.state import Kept
+from drover.table import stamp
+
+DATA, RECORD, VERDICT = "data", "record", "verdict"  # tags
+OF, RESULT = "of=", "result="  # beginnings of tags
+VERIFIED, FAILED, UNVERIFIED = "verified", "failed", "unverified"
+
+
+class Complete(NamedTuple):
+    """A snapshot with its record, and what the newest verdict says of it."""
+
+    data: Snapshot
+    record: Snapshot
+    verdict: str = ""
+
+
+def complete(restic: Restic, job: Job) -> list[Complete]:
+    """The job's snapshots that count, the newest last."""
+    return sorted_out(restic.snapshots(job.tag))
+
+
+def sorted_out(found: Iterable[Snapshot]) -> list[Complete]:
+    """Pair them up. One without a record was killed before it was whole."""
+    found = list(found)
+    records = {_tag(each, OF): each for each in found if RECORD in each.tags}
+    verdicts = {_tag(each, OF): _tag(each, RESULT) for each in found if VERDICT in each.tags}
+    return [
+        Complete(each, records[each.identity], verdicts.get(each.identity, ""))
+        for each in found
+        if DATA in each.tags and each.identity in records
+    ]
+
+
+def _tag(found: Snapshot, beginning: str) -> str:
+    return next((tag.removeprefix(beginning) for tag in found.tags if tag.startswith(beginning)), "")
+
+
+def pick(found: Sequence[Complete], job: Job, snapshot: str, at: float, verified: bool) -> Complete:
+    """The one that was named, else the newest; not younger than `at`, or the newest verified one."""
+    if snapshot:
+        named = [each for each in found if each.data.identity.startswith(snapshot)]
+        if len(named) != 1:
+            known = ", ".join(f"{each.data.identity[:8]} ({stamp(each.data.at)})" for each in found[-5:])
+            raise DroverError(
+                f"{job.name}: there is no snapshot {snapshot}; the newest are: {known or 'none'}"
+            )
+        return named[0]
+    fitting = [
+        each
+        for each in found
+        if (not at or each.data.at <= at) and (not verified or each.verdict == VERIFIED)
+    ]
+    if not fitting:
+        what = "verified snapshot" if verified else "snapshot"
+        raise DroverError(f"{job.name}: there is no {what}{f' from before {stamp(at)}' if at else ''}")
+    return fitting[-1]
+
+
+def record(restic: Restic, found: Complete) -> dict[str, Any]:
+    """What the data was when it was taken."""
+    told = json.loads(restic.text(found.record))
+    if not isinstance(told, dict):
+        raise DroverError("the record of the snapshot is not one")
+    return told
+
+
+# Written
+
+
+def add_record(restic: Restic, job: Job, snapshot: str, told: dict[str, Any]) -> None:
+    """From now on the snapshot counts."""
+    restic.keep_text(json.dumps(told), f"/{job.name}/record.json", [RECORD, job.tag, f"{OF}{snapshot}"])
+
+
+def add_verdict(restic: Restic, job: Job, snapshot: str, result: str, text: str) -> None:
+    """What came of restoring it, for whoever has only the repository."""
+    tags = [VERDICT, job.tag, f"{OF}{snapshot}", f"{RESULT}{result}"]
+    restic.keep_text(json.dumps({"text": text, "at": time.time()}), f"/{job.name}/verdict.json", tags)
+
+
+def learn(host: Host, restic: Restic) -> int:
+    """A host that knows of no backup reads the repository's; how many there are."""
+    if host.state.kept():
+        return 0
+    rows = [Kept("escrow", "", "", time.time(), 0.0, 0, "ok", "")] if restic.has_user("escrow") else []
+    for each in restic.snapshots():
+        job = _tag(each, "job=")
+        if RECORD in each.tags:
+            rows.append(Kept("backup", job, _tag(each, OF), each.at, 0.0, 0, "ok", ""))
+        elif VERDICT in each.tags:
+            rows.append(Kept("verify", job, _tag(each, OF), each.at, 0.0, 0, _tag(each, RESULT), ""))
+    for row in rows:
+        host.state.keep(row)
+    return len(rows)

@@ -1,0 +1,112 @@
+# GPL-3.0-or-later
+"""`drover backups`: of each job how old the newest backup is, and the newest that was seen to come back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from drover.backups import escrow, jobs, settings
+from drover.backups.ledger import VERIFIED
+from drover.host import Host
+from drover.layout import Layout
+from drover.run import DroverError
+from drover.state import Kept
+from drover.table import aligned, stamp
+
+HEAD = ("JOB", "ENGINE", "NEWEST", "VERIFIED", "SIZE", "")
+
+
+def overview(host: Host, only: str = "") -> list[dict[str, Any]]:
+    """A line for each job of a host that makes backups, from what this host has recorded."""
+    found = settings.read(host.layout)
+    if found is None:
+        return []
+    rows, now = host.state.kept(), time.time()
+    return [
+        {
+            "job": job.name,
+            "engine": job.wanted.engine,
+            **line([row for row in rows if row.job == job.name], found.max_age, now),
+        }
+        for job in jobs.every_job(host.layout)
+        if only in ("", job.wish.stack)
+    ]
+
+
+def notes(host: Host, found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What whoever looks after the host should know, and is no fault of today."""
+    without = unsaved(host.layout)
+    if without:
+        return list(without)
+    if found and not any(row.kind == escrow.KIND for row in host.state.kept()):
+        return ["the repository has no key that is kept offline: run `drover escrow` at a terminal"]
+    return []
+
+
+def unsaved(layout: Layout, only: Sequence[str] = ()) -> tuple[str, ...]:
+    """Data of which nothing is kept, since nobody said where."""
+    if settings.read(layout) is not None:
+        return ()
+    try:
+        found = [job.name for job in jobs.every_job(layout) if not only or job.wish.stack in only]
+    except DroverError as error:
+        return (f"backups: {error}",)
+    data = ", ".join(found)
+    return (f"no backups are made of {data}: drover_platform.backup.repository is not set",) if data else ()
+
+
+def line(rows: Sequence[Kept], max_age: float, now: float) -> dict[str, Any]:
+    """How it stands with one job, and what is wrong."""
+    good = [row for row in rows if row.kind == "backup" and row.result == "ok"]
+    sure = [row for row in rows if row.kind == "verify" and row.result == VERIFIED]
+    taken = {row.snapshot: row.at for row in good}
+    verified = max((taken.get(row.snapshot, row.at) for row in sure), default=0.0)
+    newest = good[-1] if good else None
+    return {
+        "newest": stamp(newest.at) if newest else "",
+        "newest_age_hours": _hours(newest.at, now) if newest else None,
+        "verified": stamp(verified),
+        "verified_age_hours": _hours(verified, now) if verified else None,
+        "bytes": newest.bytes if newest else 0,
+        "snapshot": newest.snapshot if newest else "",
+        "problem": problem(rows, verified, max_age, now),
+    }
+
+
+def _hours(moment: float, now: float) -> float:
+    return round((now - moment) / 3600, 1)
+
+
+def problem(rows: Sequence[Kept], verified: float, max_age: float, now: float) -> str:
+    """Empty if nothing is wrong. A job that is new has as much time as one that was verified now."""
+    last = {row.kind: row for row in rows}
+    for kind, what in (("backup", "the last backup failed"), ("verify", "the last verification")):
+        row = last.get(kind)
+        if row and row.result == "failed":
+            return f"{what}{' failed' if kind == 'verify' else ''}: {(row.text.splitlines() or [''])[0]}"
+    if "verify" in last and last["verify"].result == "unverified":
+        return last["verify"].text
+    if not rows:
+        return "there is no backup yet"
+    since = verified or min(row.at for row in rows)
+    if now - since > max_age:
+        return f"no verified backup for {(now - since) / 3600:.0f} h"
+    return ""
+
+
+def table(found: Iterable[Mapping[str, Any]]) -> str:
+    """The same for a person."""
+    rows = [
+        (
+            each["job"],
+            each["engine"],
+            each["newest"] or "never",
+            each["verified"] or "never",
+            f"{each['bytes'] / 1e6:.1f} MB",
+            each["problem"],
+        )
+        for each in found
+    ]
+    return "\n".join(aligned([HEAD, *rows])) if rows else "nothing on this host is backed up"

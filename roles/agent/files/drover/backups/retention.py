@@ -1,0 +1,81 @@
+# GPL-3.0-or-later
+"""`drover retention`: old snapshots go if newer ones are known to be good; the repository is checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from drover.backups import ledger, room
+from drover.backups.backup import Outcome
+from drover.backups.jobs import Job
+from drover.backups.ledger import DATA, FAILED, OF, Complete
+from drover.backups.restic import Restic
+from drover.errors import TROUBLE
+from drover.host import Host
+from drover.report import Event, report
+from drover.run import DroverError
+
+PARTS = 10  # the share of the repository's data that is read each time: a tenth
+KEY = "retention"
+
+
+def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]:
+    """Forget by job, check the whole; what restores replaced long ago goes too."""
+    done = {}
+    for job in chosen:
+        try:
+            done[job.name] = one(restic, job, time.time())
+        except TROUBLE as error:
+            done[job.name] = Outcome("refused", str(error))
+    try:
+        _orphans(restic)
+        restic.do("prune", "--max-unused=10%")
+        week = int(time.time() // (7 * 86400)) % PARTS + 1
+        restic.do("check", f"--read-data-subset={week}/{PARTS}")
+    except TROUBLE as error:
+        done["repository"] = Outcome("failed", str(error))
+    gone = room.outdated(host, restic.settings.safety_days)
+    if gone:
+        host.say(f"removed what restores replaced: {', '.join(gone)}")
+    wrong = [f"{name}: {each.text}" for name, each in done.items() if each.result != "ok"]
+    if wrong:
+        report(host, Event(KEY, "failure", "Old backups were not removed", "\n".join(wrong)))
+    return done
+
+
+def one(restic: Restic, job: Job, now: float) -> Outcome:
+    """Forget the job's old snapshots, unless the newest is in doubt."""
+    found = ledger.complete(restic, job)
+    why = doubt(found, now, restic.settings.max_age)
+    if why:
+        raise DroverError(f"nothing is forgotten: {why}")
+    keep = [f"--keep-{span}={count}" for span, count in restic.settings.keep.items() if count]
+    restic.do("forget", f"--tag={DATA},{job.tag}", "--group-by=tags", *keep)
+    return Outcome("ok", "", found[-1].data.identity)
+
+
+def doubt(found: list[Complete], now: float, max_age: float) -> str:
+    """Why old snapshots are still needed; empty if they are not."""
+    if not found:
+        return "there is no snapshot that counts"
+    age = now - found[-1].data.at
+    if age > max_age:
+        return f"the newest snapshot is {age / 3600:.0f} h old"
+    newest = next((each.verdict for each in reversed(found) if each.verdict), "")
+    if found[-1].verdict == FAILED or newest == FAILED:
+        return "the newest verification failed"
+    return "" if newest else "none was verified yet"
+
+
+def _orphans(restic: Restic) -> None:
+    """Records and verdicts of snapshots that are gone."""
+    found = restic.snapshots()
+    there = {each.identity for each in found if DATA in each.tags}
+    gone = [
+        each.identity
+        for each in found
+        if any(tag.startswith(OF) and tag.removeprefix(OF) not in there for tag in each.tags)
+    ]
+    if gone:
+        restic.do("forget", *gone)

@@ -1,0 +1,126 @@
+# GPL-3.0-or-later
+"""`drover dump`: what restic runs and reads. Bytes of a database pass by and are recorded part by part.
+
+It ends with an error unless the dump is whole, and restic then makes no snapshot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from drover import disk, docker
+from drover.backups import clients
+from drover.backups.clients import Server
+from drover.backups.engines import ENGINES
+from drover.backups.jobs import Job
+from drover.backups.parts import Parts
+from drover.host import Host
+from drover.run import DroverError
+
+SECONDS = 12 * 3600.0
+SAMPLE_SECONDS = 1800.0
+SAMPLES = 20_000  # keys or documents of each database that are compared
+RECORD = "record.json"
+
+
+def dump(host: Host, job: Job) -> None:
+    """Write the dump to standard output, and what it held beside the pipe."""
+    engine = ENGINES[job.wanted.engine]
+    clients.folder(host.layout, job).mkdir(mode=0o711, parents=True, exist_ok=True)
+    try:
+        which = clients.server(host, job, engine)
+        if not which.running:
+            raise DroverError("the database does not run")
+        record = taken(host, job, which, engine, sys.stdout.fileno())
+    except (DroverError, OSError) as error:
+        _write(host, job, {"failed": str(error)})
+        raise
+    _write(host, job, record)
+
+
+def taken(
+    host: Host, job: Job, which: Server, engine: ModuleType, descriptor: int | None = None
+) -> dict[str, Any]:
+    """Dump what the server has; its record. Bytes go to the descriptor, if there is one."""
+    before = sampled(host, job, which, engine, SAMPLES)
+    parts = Parts(engine.reader(which.variables))
+    with clients.pipe(host.layout, job, which.uid) as path:
+        client = clients.Client(host, job, which, engine, "dump", {})
+        try:
+            for chunk in clients.read(path, client):
+                parts.feed(chunk)
+                if descriptor is not None:
+                    _all(descriptor, chunk)
+            client.finish(SECONDS)
+        finally:
+            client.kill()
+            with suppress(DroverError):
+                docker.do(
+                    host.run,
+                    ["docker", "rm", "--force", "--volumes", clients.client_name(job)],
+                    "No such container",
+                )
+    if not parts.size:
+        raise DroverError("the dump is empty")
+    after = sampled(host, job, which, engine, SAMPLES)
+    return {
+        "engine": job.wanted.engine,
+        "image": which.image,
+        "image_id": which.image_id,
+        "bytes": parts.size,
+        "parts": parts.found(),
+        "samples": {key: value for key, value in before.items() if after.get(key) == value},
+        "seen": sorted((len(before), len(after))),
+        "at": time.time(),
+    }
+
+
+def sampled(host: Host, job: Job, which: Server, engine: ModuleType, most: int) -> dict[str, str]:
+    """Key → digest of what is in the server now."""
+    if not engine.SAMPLES:
+        return {}
+    said = clients.ask(host, job, which, engine, "sample", SAMPLE_SECONDS, MOST=str(most))
+    return {
+        key: value for line in said.splitlines() for key, _, value in [line.strip().partition(" ")] if value
+    }
+
+
+def _all(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _path(host: Host, job: Job) -> Path:
+    return clients.folder(host.layout, job) / RECORD
+
+
+def _write(host: Host, job: Job, record: Mapping[str, Any]) -> None:
+    disk.replace(_path(host, job), json.dumps(record), 0o600)
+
+
+def begin(host: Host, job: Job) -> None:
+    """Whatever an earlier run recorded is none of this one's."""
+    _path(host, job).unlink(missing_ok=True)
+
+
+def recorded(host: Host, job: Job) -> dict[str, Any]:
+    """What the dump that has just ended recorded; empty if it was killed."""
+    try:
+        found: dict[str, Any] = json.loads(_path(host, job).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def failure(host: Host, job: Job) -> str:
+    """Why the dump failed, in its own words; empty where it had none."""
+    return str(recorded(host, job).get("failed") or "")

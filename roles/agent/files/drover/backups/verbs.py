@@ -1,0 +1,172 @@
+# GPL-3.0-or-later
+"""The verbs of backups: what was typed → what is done → what is said."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from drover.backups import (
+    backup,
+    clients,
+    escrow,
+    jobs,
+    ledger,
+    overview,
+    retention,
+    settings,
+    stream,
+    verify,
+)
+from drover.backups import restore as back
+from drover.backups.backup import Outcome
+from drover.backups.restic import Restic
+from drover.host import Host, locked
+from drover.layout import Layout
+from drover.run import DroverError, runner
+from drover.state import Kept, State
+
+GOOD = frozenset({"ok", ledger.VERIFIED, "would restore"})
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _alone(wish: argparse.Namespace, layout: Layout) -> Iterator[tuple[Host, Restic]]:
+    """One of them at a time; what an earlier run left when it was killed is gone."""
+    found = settings.need(layout)
+    with locked(layout, wish.command, wish.wait, _say, getattr(wish, "who", ""), file=clients.LOCK) as host:
+        clients.tidy(host)
+        yield host, Restic(layout, host.run, found)
+
+
+def _answer(wish: argparse.Namespace, done: Mapping[str, Outcome], changed: bool = True) -> int:
+    """What became of each job; exit status 1 if one of them is not good."""
+    wrong = {name: each for name, each in done.items() if each.result not in GOOD}
+    errors = [f"{name}: {each.text or each.result}" for name, each in wrong.items()]
+    if wish.json:
+        told = {name: each._asdict() for name, each in done.items()}
+        print(json.dumps({"changed": changed and bool(done), "jobs": told, "errors": errors}))
+    else:
+        for name, each in done.items():
+            mark = "" if each.result in GOOD else "error: "
+            detail = each.text or f"{each.snapshot[:8]}, {each.bytes / 1e6:.1f} MB in {each.seconds:.1f} s"
+            print(f"{mark}{name}: {each.result}: {detail}")
+        if not done:
+            print("nothing on this host is backed up")
+    return 1 if wrong else 0
+
+
+def _backup(wish: argparse.Namespace, layout: Layout) -> int:
+    if wish.tidy:
+        return _tidy(layout)
+    with _alone(wish, layout) as (host, restic):
+        if wish.init:
+            return _init(host, restic)
+        chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
+        return _answer(wish, backup.every(host, restic, chosen))
+
+
+def _init(host: Host, restic: Restic) -> int:
+    """Make the repository, once: where this host knows of backups, an absent one is a loss to be told of."""
+    where = restic.settings.repository
+    if restic.is_there():
+        count = ledger.learn(host, restic)
+        print(f"the repository is there{f'; {count} entries were read from it' if count else ''}")
+        return 0
+    if any(row.kind == "backup" and row.result == "ok" for row in host.state.kept()):
+        raise DroverError(
+            f"the repository {where} is gone, and this host has made backups there: docs/backups.md"
+        )
+    restic.do("init")
+    print(f"created the repository {where}")
+    return 0
+
+
+def _tidy(layout: Layout) -> int:
+    """After a unit has ended, however it ended; a run that goes on tidies for itself."""
+    try:
+        with locked(layout, "tidy", 0.0, lambda _: None, file=clients.LOCK) as host:
+            clients.tidy(host)
+    except DroverError:
+        pass
+    return 0
+
+
+def _dump(wish: argparse.Namespace, layout: Layout) -> int:
+    """For restic, which is called by the one who holds the lock."""
+    host = Host(layout, runner(), State(layout.state, write=False), _say)
+    stream.dump(host, jobs.one(jobs.every_job(layout), wish.job))
+    return 0
+
+
+def _verify(wish: argparse.Namespace, layout: Layout) -> int:
+    with _alone(wish, layout) as (host, restic):
+        chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
+        return _answer(wish, verify.every(host, restic, chosen, wish.spoil))
+
+
+def _restore(wish: argparse.Namespace, layout: Layout) -> int:
+    if bool(wish.all) == bool(wish.target):
+        raise DroverError("name one STACK or STACK/NAME, or say --all for the whole host")
+    asked = back.Asked(
+        wish.snapshot,
+        _moment(wish.at),
+        wish.verified,
+        wish.beside,
+        wish.replace,
+        wish.other_version,
+        wish.check,
+    )
+    with _alone(wish, layout) as (host, restic):
+        chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
+        return _answer(wish, back.restore(host, restic, chosen, asked), changed=not wish.check)
+
+
+def _moment(text: str) -> float:
+    """A time as a person writes it, by the host's clock unless it says another; 0 for none."""
+    if not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        raise DroverError(
+            f"--at: found {text!r}; write it as 2026-11-30 03:00 or 2026-11-30T03:00:00+01:00"
+        ) from None
+
+
+def _retention(wish: argparse.Namespace, layout: Layout) -> int:
+    with _alone(wish, layout) as (host, restic):
+        return _answer(wish, retention.run(host, restic, jobs.every_job(layout)))
+
+
+def _overview(wish: argparse.Namespace, layout: Layout) -> int:
+    settings.need(layout)
+    found = overview.overview(Host(layout, runner(), State(layout.state, write=False), _say))
+    print(json.dumps(found) if wish.json else overview.table(found))
+    return 1 if any(each["problem"] for each in found) else 0
+
+
+def _escrow(wish: argparse.Namespace, layout: Layout) -> int:
+    with _alone(wish, layout) as (host, restic):
+        escrow.add(restic)
+        host.state.keep(Kept(escrow.KIND, "", "", time.time(), 0.0, 0, "ok", ""))
+    return 0
+
+
+VERBS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
+    "backup": _backup,
+    "backups": _overview,
+    "dump": _dump,
+    "verify": _verify,
+    "restore": _restore,
+    "retention": _retention,
+    "escrow": _escrow,
+}

@@ -1,0 +1,345 @@
+"""Backups, as far as they need neither restic nor Docker."""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from drover.backups import files, ledger, overview, retention, room
+from drover.backups.engines import ENGINES, mariadb, postgres
+from drover.backups.ledger import Complete
+from drover.backups.parts import REST, START, Line, Parts, differences
+from drover.backups.restic import Snapshot, errors, summary
+from drover.run import DroverError, Result
+from drover.state import Kept
+from hypothesis import given
+from hypothesis import strategies as some
+
+HOUR = 3600.0
+
+POSTGRES = rb"""--
+-- PostgreSQL database cluster dump
+--
+\restrict abc
+SET default_transaction_read_only = off;
+CREATE ROLE app;
+ALTER ROLE app WITH SUPERUSER PASSWORD 'SCRAM-SHA-256$4096:one';
+CREATE ROLE reader;
+ALTER ROLE reader WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096:two';
+\connect app
+CREATE TABLE public.people (id integer, name text);
+COPY public.people (id, name) FROM stdin;
+1	Ann
+2	Bo\tb
+\.
+COPY public.nobody (id) FROM stdin;
+\.
+\connect -reuse-previous=on "dbname='odd name'"
+CREATE ROLE app;
+COPY public.people (id, name) FROM stdin;
+1	Ann
+\.
+\unrestrict abc
+"""
+
+MARIADB = b"""/*M!999999\\- enable the sandbox mode */
+-- MariaDB dump
+CREATE OR REPLACE USER `root`@`%` IDENTIFIED VIA mysql_native_password USING '*one';
+GRANT ALL PRIVILEGES ON *.* TO `root`@`%` WITH GRANT OPTION;
+CREATE OR REPLACE USER `shop`@`%` IDENTIFIED VIA mysql_native_password USING '*two';
+USE `shop`;
+CREATE TABLE `people` (
+  `id` int(11)
+);
+INSERT INTO `people` VALUES
+(1),(2);
+INSERT INTO `odd``name` VALUES (1);
+"""
+
+
+def parts(dump: bytes, engine: str, size: int, **variables: str) -> dict[str, str]:
+    found = Parts(ENGINES[engine].reader(variables))
+    for at in range(0, len(dump), size):
+        found.feed(dump[at : at + size])
+    return found.found()
+
+
+# Parts
+
+
+def test_postgres_tables_are_parts_with_their_rows() -> None:
+    found = parts(POSTGRES, "postgres", 10_000, POSTGRES_USER="app")
+    assert {name: value.rpartition(" ")[0] for name, value in found.items()} == {
+        REST: "",
+        "app: public.people": "2 rows",
+        "app: public.nobody": "0 rows",
+        "\"dbname='odd name'\": public.people": "1 rows",
+    }
+
+
+@given(some.integers(1, 400))
+def test_parts_do_not_depend_on_how_the_bytes_come(size: int) -> None:
+    for dump, engine in ((POSTGRES, "postgres"), (MARIADB, "mariadb")):
+        assert parts(dump, engine, size) == parts(dump, engine, 1 << 20)
+
+
+@given(
+    some.lists(some.binary(max_size=3 * START).map(lambda each: each.replace(b"\n", b"")), max_size=8),
+    some.integers(1, 999),
+)
+def test_every_byte_counts(lines: list[bytes], size: int) -> None:
+    """Lines of any length, the last without an end."""
+
+    def told(content: bytes) -> dict[str, str]:
+        found = Parts(lambda start: Line("x" if start[:1] < b"m" else ""))
+        for at in range(0, len(content), size):
+            found.feed(content[at : at + size])
+        return found.found()
+
+    whole = b"\n".join(lines)
+    changed = bytes([whole[-1] ^ 1]) if whole and whole[-1:] not in (b"\n", b"\x0b") else b""
+    if changed:
+        assert told(whole) != told(whole[:-1] + changed)
+
+
+def test_one_row_more_or_another_one_is_a_difference() -> None:
+    before = parts(POSTGRES, "postgres", 100, POSTGRES_USER="app")
+    other = parts(POSTGRES.replace(b"2\tBo", b"2\tBe"), "postgres", 100, POSTGRES_USER="app")
+    more = parts(POSTGRES.replace(b"2\tBo", b"3\tX\n2\tBo"), "postgres", 100, POSTGRES_USER="app")
+    (said,) = differences(before, more)
+    assert said.startswith("app: public.people: 2 rows (") and ", 3 rows (" in said
+    assert len(differences(before, other)) == 1
+    assert differences(before, before) == []
+
+
+def test_a_table_that_is_missing_is_a_difference() -> None:
+    assert differences({"a": "1 rows x", "b": "y"}, {"a": "1 rows x"}) == [
+        "b: y in the backup, nothing in the copy"
+    ]
+    assert len(differences({str(number): "x" for number in range(50)}, {})) == 9
+
+
+@pytest.mark.parametrize(
+    ("dump", "engine", "one", "two"),
+    [
+        (POSTGRES, "postgres", b"SHA-256$4096:one", b"SHA-256$4096:six"),
+        (MARIADB, "mariadb", b"'*one'", b"'*six'"),
+    ],
+)
+def test_the_password_of_this_host_is_no_difference(dump: bytes, engine: str, one: bytes, two: bytes) -> None:
+    told = {"POSTGRES_USER": "app"}
+    assert parts(dump, engine, 100, **told) == parts(dump.replace(one, two), engine, 100, **told)
+
+
+@pytest.mark.parametrize(
+    ("dump", "engine", "one", "two"),
+    [
+        (POSTGRES, "postgres", b"SHA-256$4096:two", b"SHA-256$4096:six"),
+        (MARIADB, "mariadb", b"'*two'", b"'*six'"),
+    ],
+)
+def test_another_users_password_is_one(dump: bytes, engine: str, one: bytes, two: bytes) -> None:
+    told = {"POSTGRES_USER": "app"}
+    assert parts(dump, engine, 100, **told) != parts(dump.replace(one, two), engine, 100, **told)
+
+
+def test_mariadb_tables_are_parts() -> None:
+    found = parts(MARIADB, "mariadb", 50)
+    assert {"`shop`: `people`", "`shop`: `odd``name`"} <= {*found}
+
+
+def test_what_the_image_made_is_not_loaded_again() -> None:
+    loaded = b"".join(postgres.filtered(io.BytesIO(POSTGRES), {"POSTGRES_USER": "app"}))
+    assert loaded.count(b"CREATE ROLE app;") == 1, "the one in a database's own text"
+    assert b"CREATE ROLE reader;" in loaded and loaded.endswith(b"\\unrestrict abc\n")
+    loaded = b"".join(mariadb.filtered(io.BytesIO(MARIADB), {}))
+    assert b"`root`" not in loaded and b"USER `shop`@" in loaded and loaded.endswith(b"VALUES (1);\n")
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=str)
+def test_every_engine_has_what_it_says(engine: object) -> None:
+    text = engine.SCRIPT  # type: ignore[attr-defined]
+    assert "\ndump() {" in text
+    assert ("\nload() {" in text) is not bool(engine.SEED)  # type: ignore[attr-defined]
+    assert ("\nsample() {" in text) is engine.SAMPLES  # type: ignore[attr-defined]
+    assert ("\nkeep() {" in text) is engine.KEEPS  # type: ignore[attr-defined]
+
+
+# Files
+
+
+def database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA journal_mode = wal")
+        base.execute("CREATE TABLE t (x)")
+        base.execute("INSERT INTO t VALUES (1)")
+        base.commit()
+
+
+def test_sqlite_is_found_by_what_it_is_and_taken_whole(tmp_path: Path) -> None:
+    place, staging = tmp_path / "volume", tmp_path / "staging"
+    (place / "deep").mkdir(parents=True)
+    database(place / "deep" / "no-name [1]$")
+    (place / "plain").write_text("x" * 100)
+    found = files.look(place)
+    assert found.databases == ("deep/no-name [1]$",)
+    files.stage(place, found, staging)
+    with closing(sqlite3.connect(staging / "deep/no-name [1]$")) as base:
+        assert base.execute("SELECT x FROM t").fetchall() == [(1,)]
+    assert files.left_out(place, found).splitlines()[0] == f"{place}/deep/no-name \\[1]$$"
+    assert files.broken(staging, found.databases) == []
+
+
+def test_broken_sqlite_is_told(tmp_path: Path) -> None:
+    database(tmp_path / "base")
+    text = bytearray((tmp_path / "base").read_bytes())
+    text[100:] = os.urandom(len(text) - 100)
+    (tmp_path / "base").write_bytes(text)
+    assert files.broken(tmp_path, ["base"])[0].startswith("base: SQLite says: ")
+    assert files.broken(tmp_path, ["none"])
+
+
+def test_what_changes_meanwhile_is_not_compared(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).write_text(name)
+    before = files.look(tmp_path)
+    told = files.digests(tmp_path, files.chosen(before))
+    (tmp_path / "two").write_text("another")
+    (tmp_path / "three").unlink()
+    found = files.record(before, files.look(tmp_path), told, {})
+    assert [*found["parts"]] == ["one"] and found["files"] == [2, 3]
+
+
+def test_a_files_mode_and_content_are_compared(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("x")
+    before = files.digest(tmp_path / "one")
+    (tmp_path / "one").chmod(0o600)
+    assert files.digest(tmp_path / "one") != before
+
+
+def test_a_sample_of_a_large_volume_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = files.Seen(10, 0, 0, 0, 0, 0)
+    found = files.Found({str(number): seen for number in range(100)}, (), 1000)
+    monkeypatch.setattr(files, "SAMPLES", 7)
+    assert len(files.chosen(found)) == 7
+    monkeypatch.setattr(files, "SAMPLED", 35)
+    assert len(files.chosen(found)) == 3
+
+
+# What counts
+
+
+def snapshot(identity: str, at: float, *tags: str) -> Snapshot:
+    return Snapshot(identity, at, frozenset(tags), (f"/{identity}",), "here")
+
+
+def several() -> list[Complete]:
+    return ledger.sorted_out(
+        [
+            snapshot("a" * 8, 1 * HOUR, "data"),
+            snapshot("r1", 1 * HOUR, "record", f"of={'a' * 8}"),
+            snapshot("v1", 1 * HOUR, "verdict", f"of={'a' * 8}", "result=verified"),
+            snapshot("b" * 8, 2 * HOUR, "data"),
+            snapshot("c" * 8, 3 * HOUR, "data"),
+            snapshot("r3", 3 * HOUR, "record", f"of={'c' * 8}"),
+        ]
+    )
+
+
+class Named:
+    name = "shop/db"
+
+
+def test_a_snapshot_without_its_record_does_not_count() -> None:
+    assert [(each.data.identity[0], each.verdict) for each in several()] == [("a", "verified"), ("c", "")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (("", 0.0, False), "c"),
+        (("", 2.5 * HOUR, False), "a"),
+        (("", 0.0, True), "a"),
+        (("aaa", 0.0, False), "a"),
+    ],
+)
+def test_which_snapshot(asked: tuple[str, float, bool], expected: str) -> None:
+    assert ledger.pick(several(), Named, *asked).data.identity[0] == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [(("", 1.0, False), "no snapshot"), (("bbb", 0.0, False), "there is no snapshot bbb")]
+)
+def test_a_snapshot_that_is_not_there(asked: tuple[str, float, bool], said: str) -> None:
+    with pytest.raises(DroverError, match=said):
+        ledger.pick(several(), Named, *asked)  # type: ignore[arg-type]
+
+
+def test_nothing_is_forgotten_in_doubt() -> None:
+    found = several()
+    assert "h old" in retention.doubt(found, 30 * HOUR, 26 * HOUR)
+    assert retention.doubt(found, 4 * HOUR, 26 * HOUR) == ""
+    assert "failed" in retention.doubt(
+        [*found[:-1], found[-1]._replace(verdict="failed")], 4 * HOUR, 26 * HOUR
+    )
+    assert retention.doubt(found[1:], 4 * HOUR, 26 * HOUR) == "none was verified yet"
+    assert retention.doubt([], 0.0, 1.0) == "there is no snapshot that counts"
+
+
+def kept(kind: str, at: float, result: str, identity: str = "a", text: str = "") -> Kept:
+    return Kept(kind, "shop/db", identity, at, 1.0, 5, result, text)
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "problem"),
+    [
+        ([], 0.0, "there is no backup yet"),
+        ([kept("backup", 0.0, "ok")], 25 * HOUR, ""),
+        ([kept("backup", 0.0, "ok")], 27 * HOUR, "no verified backup for 27 h"),
+        (
+            [kept("backup", 0.0, "ok"), kept("verify", 20 * HOUR, "verified")],
+            27 * HOUR,
+            "no verified backup for 27 h",
+        ),
+        ([kept("backup", 5 * HOUR, "ok"), kept("verify", 20 * HOUR, "verified")], 27 * HOUR, ""),
+        ([kept("backup", 0.0, "failed", text="no\nway")], 1.0, "the last backup failed: no"),
+        (
+            [kept("backup", 0.0, "ok"), kept("verify", 1.0, "failed", text="x")],
+            2.0,
+            "the last verification failed: x",
+        ),
+        ([kept("backup", 0.0, "ok"), kept("verify", 1.0, "unverified", text="no room")], 2.0, "no room"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_job(rows: list[Kept], now: float, problem: str) -> None:
+    """The age is the data's, not that of the verification."""
+    assert overview.line(rows, 26 * HOUR, now)["problem"] == problem
+
+
+# restic
+
+
+def test_what_restic_says() -> None:
+    lines = '{"message_type":"status"}\n{"message_type":"summary","snapshot_id":"abc"}\n'
+    assert summary(Result(0, lines, ""))["snapshot_id"] == "abc"
+    said = '{"message_type":"error","error":{"message":"lstat /x: no such file or directory"},"item":"/x"}'
+    assert errors(Result(3, "", said)) == [("/x", "lstat /x: no such file or directory")]
+    with pytest.raises(DroverError, match="restic: oh"):
+        summary(Result(1, "", '{"message_type":"exit_error","code":1,"message":"oh"}'))
+
+
+# In place
+
+
+def test_two_folders_change_places_at_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+    room.swap(tmp_path / "one", tmp_path / "two")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["two"]
+    with pytest.raises(DroverError, match="cannot change places: No such file"):
+        room.swap(tmp_path / "one", tmp_path / "none")
