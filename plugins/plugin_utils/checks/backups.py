@@ -12,7 +12,7 @@ from ..forms import mistake
 from ..placeholder import why_not
 from ..problem import Path, Problem
 from ..stack import Data, Stack, entries
-from ..words import close_to, listed, quoted, unwritable
+from ..words import close_to, listed, odd, quoted
 
 NEEDS = frozenset({"backup", "profiles"})
 CACHE = "valkey"  # the engine that may keep nothing
@@ -146,5 +146,5 @@ def _secret(value: str, path: Path) -> Iterator[Problem]:
     wrong = why_not(value)
     if wrong:
         yield Problem(path, f"found {wrong}", f"write the real value, {_SOURCE}")
-    elif "\n" in value or unwritable(value):
-        yield Problem(path, "found several lines, or a control character", "write one line of text")
+    elif any(map(odd, value)):
+        yield Problem(path, "found several lines, or a character that nobody sees", "write one line of text")

@@ -331,9 +331,10 @@ def test_repositories(wrong: Wrong, repository: str) -> None:
         ({"repository": "sftp:acme:hunter2@host:/x"}, "repository: its address holds a password"),
         ({"password": None}, 'backup: the key "password" is missing; write the repository'),
         ({"password": "changeme"}, "password: found a placeholder; write the real value"),
-        ({"password": "hunter2\nx"}, "password: found several lines, or a control character"),
+        ({"password": "hunter2\nx"}, "password: found several lines, or a character that nobody sees"),
         ({"environment": {"B2_KEY": ""}}, "environment.B2_KEY: found an empty value"),
         ({"environment": {"B2_KEY": "a\nhunter2"}}, "environment.B2_KEY: found several lines"),
+        ({"environment": {"B2_KEY": "a\u2028hunter2"}}, "environment.B2_KEY: found several lines"),
         ({"environment": {"b2-key": "x"}}, "environment.…: this name is not a variable name"),
         (
             {"environment": {"AWS_ACCESS_KEY_ID": "hunter2"}},

@@ -110,6 +110,7 @@ def test_every_service_follows_the_rules(
         made = release.build(stack)
         again = release.build(loaded(*given, Path(folder)).stacks[0])
     assert made == again
+    keeps_what_it_mounts(given[0]["services"], made)
     override = read_override(made.files["platform.yaml"])
     routed = {route["service"] for route in given[1]["routes"]}
     for name, service in given[0]["services"].items():
@@ -117,6 +118,18 @@ def test_every_service_follows_the_rules(
     assert all(
         network == {"name": "shop_public"} or network["internal"] for network in override["networks"].values()
     )
+
+
+def keeps_what_it_mounts(services: dict[str, Any], made: release.Release) -> None:
+    """Every volume and folder of data is in one backup, under a name of its own."""
+    jobs = made.manifest["backups"]
+    assert [job["name"] for job in jobs] == sorted({job["name"] for job in jobs})
+    mounted = {
+        mount.partition(":")[0] for service in services.values() for mount in service.get("volumes", [])
+    }
+    wanted = {"data": {"volume": "shop_data"}, "./state": {"folder": "state"}}
+    kept = [job["data"] for job in jobs]
+    assert all((data in kept) == (mount in mounted) for mount, data in wanted.items())
 
 
 def holds(service: dict[str, Any], added: dict[str, Any], routed: bool) -> None:

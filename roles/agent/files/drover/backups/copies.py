@@ -57,6 +57,9 @@ class Copy:
 
     def _unpack(self, restic: Restic, found: Complete) -> None:
         restic.restore(found.data.identity, str(self.told["place"]), self.room.place)
+        mode, owner, group = self.told["top"]  # restic restores what is in it
+        os.chown(self.room.place, owner, group)
+        self.room.place.chmod(mode)
         databases = [str(each) for each in self.told["databases"]]
         if not databases:
             return

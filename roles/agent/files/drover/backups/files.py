@@ -21,6 +21,7 @@ from drover.run import DroverError
 
 MAGIC = b"SQLite format 3\0"
 BESIDE = ("-wal", "-shm", "-journal")  # ends of the names of files that belong to a SQLite database
+TOP = "."  # the folder itself
 SAMPLES = 5_000  # files whose content is compared
 SAMPLED = 512 << 20  # bytes of them at most
 CHUNK = 1 << 20
@@ -28,7 +29,7 @@ BUSY = 60.0  # seconds that a SQLite database may be locked by its writer
 
 
 class Seen(NamedTuple):
-    """A file as it was at one moment."""
+    """A file, folder or link as it was at one moment."""
 
     size: int
     changed: int
@@ -39,7 +40,7 @@ class Seen(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is below a folder: files by their path, which of them are SQLite's, and how much it is."""
+    """What is below a folder, itself included: by path, which of it are SQLite's, and how much it is."""
 
     files: Mapping[str, Seen]
     databases: tuple[str, ...]
@@ -54,9 +55,9 @@ def look(place: Path) -> Found:
         name = str(path.relative_to(place))
         try:
             found = path.lstat()
-            if not stat.S_ISREG(found.st_mode):
+            if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode) and not path.is_symlink():
                 continue
-            if found.st_size >= len(MAGIC) and _is_database(path):
+            if stat.S_ISREG(found.st_mode) and found.st_size >= len(MAGIC) and _is_database(path):
                 databases.append(name)
         except OSError:
             continue
@@ -67,8 +68,9 @@ def look(place: Path) -> Found:
 
 
 def _walk(place: Path) -> Iterator[Path]:
-    for root, _, names in os.walk(place):
-        for name in names:
+    yield place
+    for root, folders, names in os.walk(place):
+        for name in (*folders, *names):
             yield Path(root, name)
 
 
@@ -133,15 +135,14 @@ def counted(found: Found) -> list[str]:
 
 def chosen(found: Found) -> list[str]:
     """The files that are compared: all of a small volume, a sample of a large one."""
-    names = [name for name in counted(found) if name not in found.databases]
+    names = [name for name in counted(found) if name not in (*found.databases, TOP)]
     # An order that has nothing to do with names, and is another one for each state of the volume.
     salt = f"{found.size} {len(found.files)}"
     names.sort(key=lambda each: hashlib.sha256(f"{salt} {each}".encode("utf-8", "replace")).digest())
-    taken: list[str] = []
-    size = 0
+    taken, size = [TOP], 0
     for name in names[:SAMPLES]:
         size += found.files[name].size
-        if size > SAMPLED and taken:
+        if size > SAMPLED and len(taken) > 1:
             break
         taken.append(name)
     return taken
@@ -159,18 +160,24 @@ def digests(place: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def digest(path: Path) -> str:
-    """Of content, mode, owner and group."""
+    """Of a file's content, or where a link leads; with mode, owner and group."""
+    seen = path.lstat()
+    rights = f"{seen.st_mode & 0o7777:o} {seen.st_uid}:{seen.st_gid}"
+    if stat.S_ISLNK(seen.st_mode):
+        return f"{path.readlink()} {rights}"
+    if stat.S_ISDIR(seen.st_mode):
+        return f"folder {rights}"
     total = hashlib.sha256()
     with path.open("rb") as file:
-        seen = os.fstat(file.fileno())
         while chunk := file.read(CHUNK):
             total.update(chunk)
-    return f"{total.hexdigest()[:32]} {seen.st_mode & 0o7777:o} {seen.st_uid}:{seen.st_gid}"
+    return f"{total.hexdigest()[:32]} {rights}"
 
 
 def unchanged(before: Found, after: Found, told: Mapping[str, str]) -> dict[str, str]:
-    """The digests of files that were the same before and after."""
-    return {name: value for name, value in told.items() if before.files[name] == after.files.get(name)}
+    """The digests of what was the same before and after; the folder itself has to be, but for its time."""
+    kept = {name: value for name, value in told.items() if before.files[name] == after.files.get(name)}
+    return {**kept, TOP: told[TOP]} if TOP in told else kept
 
 
 def record(before: Found, after: Found, told: Mapping[str, str], staged: Mapping[str, str]) -> dict[str, Any]:
@@ -181,6 +188,7 @@ def record(before: Found, after: Found, told: Mapping[str, str], staged: Mapping
         "parts": {**unchanged(before, after, told), **staged},
         "files": sorted((len(counted(before)), len(counted(after)))),
         "databases": list(before.databases),
+        "top": [before.files[TOP].mode & 0o7777, before.files[TOP].owner, before.files[TOP].group],
     }
 
 

@@ -8,12 +8,16 @@ program() { command -v "$1" || command -v "$2" || { echo "the image has no $1" >
 own="--host=127.0.0.1 --user=root"
 case "$(program mariadb mysql)" in *mariadb) own="$own --skip-ssl" ;; esac
 
-# MariaDB writes users as statements, first here, without the rest of the system's tables; MySQL has only the tables.
+# MariaDB writes users as statements, here after the tables that they may read, and without the rest of the system's
+# tables; MySQL has only the tables.
 dump() {
   dump="$(program mariadb-dump mysqldump)" || exit
   set -- --all-databases --single-transaction --quick --routines --events --triggers --hex-blob --skip-dump-date
   if "$dump" --help | grep -q -e '--system='; then
-    { "$dump" $own --system=users && "$dump" $own "$@" --ignore-database=mysql --ignore-database=sys; } >"$PIPE"
+    {
+      "$dump" $own "$@" --ignore-database=mysql --ignore-database=sys && echo '-- drover: users' &&
+        "$dump" $own --system=users
+    } >"$PIPE"
   else
     "$dump" $own "$@" --flush-privileges >"$PIPE"
   fi
