@@ -1,4 +1,4 @@
-"""What a client's Terraform makes before Drover comes: network, balancer, role, parameters that say so."""
+"""What a client's Terraform makes before Drover comes: network, balancer, role, bucket, parameters that say so."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from ansible_collections.drover.platform.plugins.plugin_utils import bucket as rules
 
 from localcloud.cloud import REGION, client, running
 from testhost.docker import say
@@ -29,23 +31,25 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: 
     subnets = [_subnet(vpc, zone, str(part)) for zone, part in zip(ZONES, parts, strict=False)]
     group = _security_group(vpc, f"{name}-host")
     targets = _target_group(vpc, f"{name}-web")
+    bucket = _bucket(bucket_of(name))
     parameters = {
         "private_subnets": ",".join(subnets),
         "security_groups": group,
-        "instance_profile": _profile(f"{name}-host", f"/{name}/{environment}"),
+        "instance_profile": _profile(f"{name}-host", name, environment, bucket),
         "key_name": _key(name, key),
         "target_group/web": targets,
         "load_balancer": _balancer(name, subnets, targets, names),
+        "backup_bucket": bucket,
     }
     for parameter, value in parameters.items():
         path = f"/{name}/{environment}/{parameter}"
         client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
-    where = f"load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}"
+    where = f"load balancer {parameters['load_balancer']}, bucket {bucket}, parameters below /{name}/{environment}"
     say(f"foundation of {name}: {vpc}, {where}")
 
 
 def remove(name: str) -> None:
-    """Take away one client's instances and balancer, and with them its network on this machine."""
+    """Take away one client's instances, balancer and bucket, and its network on this machine."""
     if not running():
         say("the cloud is not up: there is nothing to forget")
         return
@@ -61,7 +65,13 @@ def remove(name: str) -> None:
     for each in elb.describe_target_groups()["TargetGroups"]:
         if each["TargetGroupName"] == f"{name}-web":
             elb.delete_target_group(TargetGroupArn=each["TargetGroupArn"])
-    say(f"{name} has no instance and no load balancer any more")
+    _empty(bucket_of(name))
+    say(f"{name} has no instance, no load balancer and no bucket any more")
+
+
+def bucket_of(name: str) -> str:
+    """Return the name of the bucket for a client's backups."""
+    return f"{name}-backup"
 
 
 def _network(name: str, block: str) -> str:
@@ -89,20 +99,47 @@ def _security_group(vpc: str, name: str) -> str:
     return str(client("ec2").create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"])
 
 
-def _profile(name: str, path: str) -> str:
-    """Make the hosts' role, which may read the client's parameters and pull its images, and its profile."""
+def _bucket(name: str) -> str:
+    """Make the bucket for backups, whose history nobody but us shortens."""
+    s3 = client("s3")
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=rules.VERSIONING)
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration=rules.LIFECYCLE)
+    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=rules.PUBLIC_ACCESS)
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=rules.ENCRYPTION)
+    administrator = str(client("sts").get_caller_identity()["Arn"])
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps(rules.bucket_policy(name, administrator)))
+    return name
+
+
+def _empty(bucket: str) -> None:
+    """Delete a bucket with every version in it, if it is there."""
+    s3 = client("s3")
+    with suppress(s3.exceptions.NoSuchBucket):
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            every = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+            if every:
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": every, "Quiet": True})
+        s3.delete_bucket(Bucket=bucket)
+
+
+def _profile(name: str, owner: str, environment: str, bucket: str) -> str:
+    """Make the hosts' role, for the client's own parameters, images and backups, and its profile."""
     iam = client("iam")
     allowed = [
         {
             "Effect": "Allow",
             "Action": ["ssm:GetParameter*"],
-            "Resource": f"arn:aws:ssm:*:*:parameter{path}/*",
+            "Resource": f"arn:aws:ssm:*:*:parameter/{owner}/{environment}/*",
         },
         {
             "Effect": "Allow",
             "Action": ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             "Resource": "*",
         },
+        *rules.role_policy(bucket, owner, environment)["Statement"],
     ]
     there = iam.exceptions.EntityAlreadyExistsException, iam.exceptions.LimitExceededException
     with suppress(*there):

@@ -149,7 +149,7 @@ def begin(host: Host, *words: str) -> Running:
     """Run `drover` in the background."""
     ended = "wait $!; echo $? >run.part; mv run.part run.status"
     script = f"drover {shlex.join(words)} & echo $! >run.pid; {ended}"
-    host.check_output(f"cd /root && rm -f run.* && {behind(script, 'run.out')}")
+    host.check_output(f"cd /root; rm -f run.*; {behind(script, 'run.out')}")
     assert eventually(lambda: host.file("/root/run.pid").exists)
     return Running(host)
 
