@@ -13,7 +13,7 @@ PYTHON_OLDEST := $(call answers,$(filter %3.11,$(PYTHONS)))
 # the longest first: three run at a time
 SCENARIOS ?= deploy stacks backup routing ec2 default docker base
 # what hosts get beside images: restic for their backups
-PROGRAMS := $(if $(filter backup,$(SCENARIOS)),restic)
+PROGRAMS := $(if $(filter backup ec2,$(SCENARIOS)),restic)
 IN_VENV := source .venv/bin/activate &&
 
 help:  ## Show what can be made
@@ -46,7 +46,7 @@ unit-oldest: venv  ## The same on Python 3.11 with ansible-core 2.19, where foun
 	@tests/support/unit-oldest "$(PYTHON_OLDEST)"
 images: venv  ## Images of the test hosts, stand-ins included, in their registry
 	@$(IN_VENV) testhost/engine && testhost/testhost registry
-restic:  ## The program that keeps backups, built once with Go; scenario backup needs it
+restic:  ## The program that keeps backups, built once with Go; scenarios backup and ec2 need it
 	@testhost/restic
 molecule: images $(PROGRAMS)  ## Converged hosts: SCENARIOS="default stacks" narrows it
 	@$(IN_VENV) $(if $(filter ec2,$(SCENARIOS)),localcloud/localcloud up &&) tests/support/molecule $(SCENARIOS)
@@ -55,9 +55,10 @@ test-long: venv  ## What CI has no time for
 mutations: images $(PROGRAMS)  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json
 	@$(IN_VENV) tests/mutations/run
 
-bench: venv  ## Measure and write docs/evidence/{converge,deploy,cloud}.json; DOCKER_ROLLOUT=its script, to compare
+bench: venv  ## Measure and write docs/evidence/{converge,deploy,backup,cloud}.json; DOCKER_ROLLOUT=its script, to compare
 	@$(IN_VENV) bench/converge
 	@$(IN_VENV) bench/deploy $(addprefix --docker-rollout ,$(DOCKER_ROLLOUT))
+	@$(IN_VENV) bench/backup
 	@$(IN_VENV) bench/cloud
 docs: venv  ## Regenerate what is generated: reference, argument specs, sample, README tables
 	@$(IN_VENV) docs/generate.py

@@ -71,6 +71,21 @@ def heading(command: str, host: str) -> dict[str, Any]:
     }
 
 
+def at_most(value: float, bound: float) -> dict[str, Any]:
+    """A figure that has to stay below a bound."""
+    return {"value": round(value, 2), "target": f"≤ {bound}", "met": round(value, 2) <= bound}
+
+
+def at_least(value: float, bound: float) -> dict[str, Any]:
+    """A figure that has to reach a bound."""
+    return {"value": round(value, 2), "target": f"≥ {bound}", "met": round(value, 2) >= bound}
+
+
+def told(value: float) -> dict[str, Any]:
+    """A figure without a target."""
+    return {"value": round(value, 2), "target": "", "met": None}
+
+
 def finish(result: Mapping[str, Any], path: Path | None) -> int:
     """Show the ratios, write the evidence unless no path is given; return 1 if a target is missed."""
     print(json.dumps(result["ratios"], indent=2))

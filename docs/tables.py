@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 CALLS = "calls by name"
+MET = {True: "yes", False: "**no**", None: ""}
 NOT_TRIED = "*Not tried yet: `make mutations` writes docs/evidence/mutations.json.*"
 
 
@@ -61,6 +62,7 @@ def readme() -> str:
         "kills": kills(),
         "converge": ratios("converge", "What a run of `site` takes"),
         "deploy": deploys(),
+        "backup": ratios("backup", "What backups cost, of one PostgreSQL database"),
         "cloud": ratios("cloud", "The cloud on the desk"),
     }
     for name, made in parts.items():
@@ -113,7 +115,7 @@ def ratios(name: str, about: str) -> str:
         return f"*Not measured yet: `bench/{name}` writes docs/evidence/{name}.json.*"
     found = json.loads(path.read_text())
     rows = [
-        f"| {ratio} | {entry['value']} | ≤ {entry['target']} | {'yes' if entry['met'] else '**no**'} |"
+        f"| {ratio} | {entry['value']} | {_target(entry['target'])} | {MET[entry['met']]} |"
         for ratio, entry in found["ratios"].items()
     ]
     return "\n".join(
@@ -127,6 +129,10 @@ def ratios(name: str, about: str) -> str:
             *rows,
         ]
     )
+
+
+def _target(value: object) -> str:
+    return value if isinstance(value, str) else f"≤ {value}"
 
 
 def deploys() -> str:

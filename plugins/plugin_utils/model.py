@@ -11,6 +11,7 @@ from typing import cast
 from . import folders, proxy, shape
 from .checks import backups, certificates, run, secrets
 from .compose import parse
+from .derive.backups import jobs
 from .problem import Path, Problem
 from .schema import PLATFORM, STACK, STACKS
 from .size import TOO_LARGE
@@ -83,8 +84,14 @@ def _settings(platform: Data) -> Iterator[Problem]:
 
 
 def _add_proxy(model: Model, roots: Sequence[FilePath]) -> None:
-    pages = any(stack.data["maintenance"] or stack.data["pages"]["down"] for stack in model.stacks)
+    pages = any(_shows_pages(stack) for stack in model.stacks)
     _add(model, proxy.stack(model.platform, pages), PROXY_PATH, roots)
+
+
+def _shows_pages(stack: Stack) -> bool:
+    """Whether the proxy may have to show a page in its place; a restore does so for a moment."""
+    restored = stack.platform["backup"]["repository"] and stack.routes and jobs(stack)
+    return bool(stack.data["maintenance"] or stack.data["pages"]["down"] or restored)
 
 
 def _add(model: Model, entry: object, path: Path, roots: Sequence[FilePath]) -> None:

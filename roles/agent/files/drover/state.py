@@ -270,7 +270,10 @@ class State:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
-            db.execute("DELETE FROM kept WHERE id <= (SELECT max(id) FROM kept) - ?", (KEPT_ROWS,))
+            db.execute(
+                "DELETE FROM kept WHERE kind != 'escrow' AND id <= (SELECT max(id) FROM kept) - ?",
+                (KEPT_ROWS,),
+            )
 
     def kept(self, job: str = "") -> list[Kept]:
         """All lines, of one job or of all, the oldest first."""

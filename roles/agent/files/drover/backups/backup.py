@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from drover.backups import files, jobs, ledger, stream
+from drover.backups import files, jobs, ledger, room, stream
 from drover.backups import restic as program
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import FILES, Job
@@ -59,6 +59,13 @@ def tried(host: Host, kind: str, job: Job, work: Callable[[], Outcome], drill: b
     return done
 
 
+def unknown(host: Host, problems: Mapping[str, str]) -> dict[str, Outcome]:
+    """Stacks of which nobody can say what data they have."""
+    for name, text in problems.items():
+        report(host, Event(f"backup:{name}", "failure", f"{name}: it cannot be backed up", text))
+    return {name: Outcome("failed", text) for name, text in problems.items()}
+
+
 def one(host: Host, restic: Restic, job: Job) -> Outcome:
     """A snapshot that counts, or an error."""
     work = _volume if job.wanted.engine == FILES else _database
@@ -85,6 +92,7 @@ def _volume(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:
     place, staging = jobs.folder(host.layout, host.run, job), host.layout.staging / job.key
     before = files.look(place)
     told = files.digests(place, files.chosen(before))
+    room.need(host.layout.state.parent, sum(before.files[name].size for name in before.databases), 0)
     files.stage(place, before, staging)
     without = staging.with_suffix(".without")
     without.write_text(files.left_out(place, before), "utf-8", "surrogateescape")

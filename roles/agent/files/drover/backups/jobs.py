@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -40,12 +41,15 @@ class Job(NamedTuple):
 
 
 def every_job(layout: Layout) -> list[Job]:
-    """All of this host; a stack whose manifest cannot be read is an error, not one without data."""
+    """All of this host whose stacks can be read."""
+    return known(layout)[0]
+
+
+def known(layout: Layout) -> tuple[list[Job], dict[str, str]]:
+    """All of this host, and stacks whose manifest cannot be read: they have data that nobody knows of."""
     wishes = every(layout, standing)
-    if wishes.problems:
-        raise DroverError("; ".join(f"{name}: {text}" for name, text in sorted(wishes.problems.items())))
     stacks = [wishes.stacks[name] for name in sorted(wishes.stacks) if not wishes.stacks[name].absent]
-    return [Job(wish, each) for wish in stacks for each in wish.backups]
+    return [Job(wish, each) for wish in stacks for each in wish.backups], wishes.problems
 
 
 def chosen(jobs: Iterable[Job], targets: Sequence[str]) -> list[Job]:
@@ -53,8 +57,8 @@ def chosen(jobs: Iterable[Job], targets: Sequence[str]) -> list[Job]:
     jobs = list(jobs)
     for target in targets:
         if not any(target in (each.name, each.wish.stack) for each in jobs):
-            known = ", ".join(each.name for each in jobs) or "none"
-            raise DroverError(f"there is no backup job {target} on this host; there are: {known}")
+            there = ", ".join(each.name for each in jobs) or "none"
+            raise DroverError(f"there is no backup job {target} on this host; there are: {there}")
     return [each for each in jobs if not targets or {each.name, each.wish.stack} & {*targets}]
 
 
@@ -73,13 +77,18 @@ def folder(layout: Layout, run: Runner, job: Job) -> Path:
 
 def volume_folder(run: Runner, volume: str) -> Path:
     """Where a volume of Docker's lies; one that is on another machine or mount cannot be looked into."""
-    shown = run(["docker", "volume", "inspect", "--format", "{{.Driver}} {{.Mountpoint}}", volume])
+    shown = run(["docker", "volume", "inspect", volume])
     if shown.code:
         raise DroverError(f"there is no volume {volume}; it is made when its stack first runs")
-    driver, _, place = shown.out.strip().partition(" ")
-    if driver != "local":
-        raise DroverError(f"volume {volume} is of the driver {driver}, which keeps its data elsewhere")
-    return Path(place)
+    (found,) = json.loads(shown.out)
+    if found["Driver"] != "local":
+        raise DroverError(
+            f"volume {volume} is of the driver {found['Driver']}, which keeps its data elsewhere"
+        )
+    place = Path(found["Mountpoint"])
+    if found.get("Options") and not place.is_mount():
+        raise DroverError(f"volume {volume} is mounted from elsewhere, and only while a container uses it")
+    return place
 
 
 def size(place: Path) -> int:

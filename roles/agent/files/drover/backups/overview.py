@@ -11,7 +11,6 @@ from drover.backups import escrow, jobs, settings
 from drover.backups.ledger import VERIFIED
 from drover.host import Host
 from drover.layout import Layout
-from drover.run import DroverError
 from drover.state import Kept
 from drover.table import aligned, stamp
 
@@ -49,11 +48,7 @@ def unsaved(layout: Layout, only: Sequence[str] = ()) -> tuple[str, ...]:
     """Data of which nothing is kept, since nobody said where."""
     if settings.read(layout) is not None:
         return ()
-    try:
-        found = [job.name for job in jobs.every_job(layout) if not only or job.wish.stack in only]
-    except DroverError as error:
-        return (f"backups: {error}",)
-    data = ", ".join(found)
+    data = ", ".join(job.name for job in jobs.every_job(layout) if not only or job.wish.stack in only)
     return (f"no backups are made of {data}: drover_platform.backup.repository is not set",) if data else ()
 
 

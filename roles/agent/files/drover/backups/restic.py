@@ -131,6 +131,8 @@ class Restic:
             assert process.stdout and process.stderr  # noqa: S101  they are pipes
             try:
                 yield process.stdout
+                if process.stdout.read(1):
+                    raise DroverError("the snapshot was not read to its end")
             except BaseException:
                 process.kill()
                 raise

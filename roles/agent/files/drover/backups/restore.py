@@ -66,7 +66,7 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
         raise DroverError("nothing was changed: " + "; ".join(said))
     need = sum(verify.weight(each.told) for each in chosen)
     for each in chosen:
-        room.need(host, jobs.folder(host.layout, host.run, each.job), need, restic.settings.reserve)
+        room.need(jobs.folder(host.layout, host.run, each.job), need, restic.settings.reserve)
     if asked.check:
         return {each.job.name: Outcome("would restore", _planned(host, each, asked)) for each in chosen}
     if asked.beside:
@@ -169,23 +169,28 @@ def _beside(host: Host, restic: Restic, each: Chosen, name: str) -> Outcome:
 def _stack(host: Host, restic: Restic, chosen: Sequence[Chosen]) -> dict[str, Outcome]:
     """The jobs of one stack: copies first, then one short stop for all of them."""
     began, rooms = time.time(), list[tuple[Chosen, Room]]()
+    kept, wrong = dict[str, str](), ""
     try:
         for each in chosen:
             rooms.append((each, _copied(host, restic, each)))
-        kept = _exchanged(host, chosen[0].job.wish.stack, rooms)
+        _exchange(host, chosen[0].job.wish.stack, rooms, kept)
     except TROUBLE as error:
-        for _, place in rooms:
-            room.drop(host, place)
-        text = redactor(host.layout)(str(error))
-        return {each.job.name: _told(host, each, Outcome("failed", text), began) for each in chosen}
+        wrong = redactor(host.layout)(str(error))
+        for each, place in rooms:
+            if each.job.name not in kept:
+                room.drop(host, place)
     return {
-        each.job.name: _told(host, each, Outcome("ok", _said(each, kept[each.job.name])), began)
+        each.job.name: _told(host, each, _outcome(each, kept.get(each.job.name), wrong), began)
         for each in chosen
     }
 
 
-def _said(each: Chosen, kept: str) -> str:
-    return f"is as it was at {stamp(each.found.data.at)}; what was there is kept in {kept}"
+def _outcome(each: Chosen, kept: str | None, wrong: str) -> Outcome:
+    """`kept` is where the data is that was replaced, if it was."""
+    if kept is None:
+        return Outcome("failed", wrong)
+    text = f"is as it was at {stamp(each.found.data.at)}; what was there is kept in {kept}"
+    return Outcome("failed", f"{text}; but {wrong}") if wrong else Outcome("ok", text)
 
 
 def _copied(host: Host, restic: Restic, each: Chosen) -> Room:
@@ -206,9 +211,8 @@ def _copied(host: Host, restic: Restic, each: Chosen) -> Room:
     return place
 
 
-def _exchanged(host: Host, stack: str, rooms: Sequence[tuple[Chosen, Room]]) -> dict[str, str]:
-    """Where the data that was there is now, by job."""
-    kept = {}
+def _exchange(host: Host, stack: str, rooms: Sequence[tuple[Chosen, Room]], kept: dict[str, str]) -> None:
+    """Note in `kept` where the data that was there is now, by job."""
     with locked(host.layout, "restore", LOCK_SECONDS, host.say) as whole:
         _stopped(whole, stack)
         try:
@@ -217,7 +221,6 @@ def _exchanged(host: Host, stack: str, rooms: Sequence[tuple[Chosen, Room]]) -> 
                 room.drop(whole, place)
         finally:
             _started(whole, stack)
-    return kept
 
 
 def _stopped(host: Host, stack: str) -> None:
@@ -235,7 +238,7 @@ def _started(host: Host, stack: str) -> None:
     """The same as after a boot: what stands is brought back, and its route with it."""
     answer = apply(host, every(host.layout, standing), Options("restore", only=frozenset([stack])))
     if answer.errors:
-        raise DroverError("; ".join(answer.errors))
+        raise DroverError(f"the stack does not start: {'; '.join(answer.errors)}")
 
 
 def _told(host: Host, each: Chosen, done: Outcome, began: float) -> Outcome:

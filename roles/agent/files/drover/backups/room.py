@@ -64,7 +64,7 @@ def drop(host: Host, room: Room) -> None:
         shutil.rmtree(room.place, ignore_errors=True)
 
 
-def need(host: Host, place: Path, size: int, reserve: int) -> None:
+def need(place: Path, size: int, reserve: int) -> None:
     """Room for so many bytes, and the reserve beside them."""
     while not place.exists():
         place = place.parent

@@ -70,8 +70,10 @@ def _backup(wish: argparse.Namespace, layout: Layout) -> int:
     with _alone(wish, layout) as (host, restic):
         if wish.init:
             return _init(host, restic)
-        chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
-        return _answer(wish, backup.every(host, restic, chosen))
+        found, odd = jobs.known(layout)
+        chosen = jobs.chosen(found, wish.targets)
+        unknown = {} if wish.targets else backup.unknown(host, odd)
+        return _answer(wish, {**backup.every(host, restic, chosen), **unknown})
 
 
 def _init(host: Host, restic: Restic) -> int:

@@ -29,7 +29,7 @@ def one(host: Host, restic: Restic, job: Job, spoil: str) -> Outcome:
     found = ledger.pick(ledger.complete(restic, job), job, "", 0.0, verified=False)
     told = ledger.record(restic, found)
     try:
-        room.need(host, jobs.folder(host.layout, host.run, job), weight(told), restic.settings.reserve)
+        room.need(jobs.folder(host.layout, host.run, job), weight(told), restic.settings.reserve)
     except room.NoRoomError as error:
         return Outcome(ledger.UNVERIFIED, str(error), found.data.identity, int(told["bytes"]))
     said = compared(host, restic, job, found, told, spoil)
