@@ -47,7 +47,7 @@ ROUTES = {"ledger": "/items", "files": "/up"}
 def test_one_altered_row_is_seen(host: Host, agent: Agent, engine: Engine) -> None:
     snapshot = agent.newest(engine.job)
     agent.fails("verify", engine.job, "--spoil", engine.spoil)
-    assert agent.listed()[engine.job]["problem"]
+    assert not agent.listed()[engine.job]["problem"], "a drill is no failure of the backup's"
     assert agent.verify(engine.job)
     line = agent.listed()[engine.job]
     assert not line["problem"] and line["snapshot"] == snapshot
