@@ -2,7 +2,8 @@
 """Writes what repeats the schema, the roles' argument specs or the evidence; `--check` only compares.
 
 The schema is plugins/plugin_utils/schema/. From it come the reference page, the argument specs of the roles
-`stacks`, `proxy`, `backup` and `aws_host`, and the commented sample inventory.
+`stacks`, `proxy`, `backup` and `aws_host`, and the commented sample inventory. What docs/aws.md says of the
+bucket is plugin_utils/bucket.py's.
 """
 
 # GPL-3.0-or-later
@@ -23,6 +24,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".collections"))
 
+from ansible_collections.drover.platform.plugins.plugin_utils import bucket as rules  # noqa: E402
 from ansible_collections.drover.platform.plugins.plugin_utils.key import Key  # noqa: E402
 from ansible_collections.drover.platform.plugins.plugin_utils.schema import (  # noqa: E402
     AWS,
@@ -81,6 +83,7 @@ def files() -> dict[str, str]:
         **specs,
         "docs/roles.md": tables.roles(specs),
         "README.md": tables.readme(),
+        "docs/aws.md": tables.filled((ROOT / "docs/aws.md").read_text(), "bucket", bucket()),
         f"{sample}/stacks.yml": sample_file("drover_stacks", STACKS),
         f"{sample}/platform.yml": sample_file("drover_platform", PLATFORM),
         f"{sample}/aws.yml": sample_file("drover_aws", AWS),
@@ -149,6 +152,39 @@ def type_of(key: Key) -> str:
     if key.kind == "either":
         return " or ".join(dict.fromkeys(type_of(option) for option in key.options))
     return WORDS.get(key.kind, "mapping") + (f" of {type_of(key.items)}" if key.items else "")
+
+
+# --- the bucket of the backups
+
+
+def bucket() -> str:
+    """Policies and settings, with names for an example, as AWS's own programs take them."""
+    administrator = "arn:aws:iam::123456789012:role/terraform"
+    settings = {
+        "put-bucket-versioning --versioning-configuration": rules.VERSIONING,
+        "put-bucket-lifecycle-configuration --lifecycle-configuration": rules.LIFECYCLE,
+        "put-public-access-block --public-access-block-configuration": rules.PUBLIC_ACCESS,
+        "put-bucket-encryption --server-side-encryption-configuration": rules.ENCRYPTION,
+    }
+    calls = [
+        f"aws s3api {words} '{json.dumps(value)}' --bucket acme-backup" for words, value in settings.items()
+    ]
+    return "\n".join(
+        [
+            *("In the policy of the hosts' role:", ""),
+            *_json(rules.role_policy("acme-backup", "acme", "production")),
+            *("", f"The bucket's own policy; `{administrator}` stands for whoever administers it:", ""),
+            *_json(rules.bucket_policy("acme-backup", administrator)),
+            *("", "Its settings:", "", "```sh", *calls, "```"),
+        ]
+    )
+
+
+def _json(policy: dict[str, Any]) -> list[str]:
+    """A statement a line."""
+    lines = [f"  {json.dumps(each)}" for each in policy["Statement"]]
+    head = f'{{"Version": "{policy["Version"]}", "Statement": ['
+    return ["```json", head, ",\n".join(lines), "]}", "```"]
 
 
 # --- argument specs
@@ -275,7 +311,7 @@ def main() -> int:
     }
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path} differs from the schema: run `make docs`", file=sys.stderr)
+            print(f"{path} differs from what it is made of: run `make docs`", file=sys.stderr)
         return 1 if stale else 0
     for path, text in stale.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)

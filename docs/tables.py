@@ -66,10 +66,15 @@ def readme() -> str:
         "cloud": ratios("cloud", "The cloud on the desk"),
     }
     for name, made in parts.items():
-        start = f"<!-- generated: {name} -->\n"
-        before, rest = text.split(start, 1)
-        text = f"{before}{start}{made}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
+        text = filled(text, name, made)
     return text
+
+
+def filled(text: str, name: str, made: str) -> str:
+    """The text with what is made between the markers of that name."""
+    start = f"<!-- generated: {name} -->\n"
+    before, rest = text.split(start, 1)
+    return f"{before}{start}{made}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
 
 
 def kills() -> str:

@@ -22,6 +22,8 @@ AWS_NAMES = [
     "*.amazonaws.com",
     f"*.{REGION}.amazonaws.com",
     f"*.s3.{REGION}.amazonaws.com",
+    f"s3.dualstack.{REGION}.amazonaws.com",  # restic's, by IPv4 and IPv6
+    f"*.s3.dualstack.{REGION}.amazonaws.com",
     f"*.dkr.ecr.{REGION}.amazonaws.com",
     f"*.ecr.{REGION}.amazonaws.com",
     "*.s3.amazonaws.com",

@@ -1,4 +1,4 @@
-"""What a client's Terraform makes before Drover comes: network, balancer, role, bucket, parameters that say so."""
+"""What a client's Terraform makes before Drover comes: network, balancer, role, bucket, and what says so."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from testhost.docker import say
 
 BLOCK = "10.78.0.0/16"
 ZONES = ("a", "b")
+VERSIONS = ("Versions", "DeleteMarkers")
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -44,8 +45,8 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: 
     for parameter, value in parameters.items():
         path = f"/{name}/{environment}/{parameter}"
         client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
-    where = f"load balancer {parameters['load_balancer']}, bucket {bucket}, parameters below /{name}/{environment}"
-    say(f"foundation of {name}: {vpc}, {where}")
+    where = f"load balancer {parameters['load_balancer']}, parameters below /{name}/{environment}"
+    say(f"foundation of {name}: {vpc}, bucket {bucket}, {where}")
 
 
 def remove(name: str) -> None:
@@ -54,7 +55,11 @@ def remove(name: str) -> None:
         say("the cloud is not up: there is nothing to forget")
         return
     ec2, elb = client("ec2"), client("elbv2")
-    filters = [{"Name": "tag:drover:client", "Values": [name]}]
+    there = ["pending", "running", "stopping", "stopped"]
+    filters = [
+        {"Name": "tag:drover:client", "Values": [name]},
+        {"Name": "instance-state-name", "Values": there},
+    ]
     groups = ec2.describe_instances(Filters=filters)["Reservations"]
     if groups:
         found = [one["InstanceId"] for each in groups for one in each["Instances"]]
@@ -117,11 +122,13 @@ def _empty(bucket: str) -> None:
     """Delete a bucket with every version in it, if it is there."""
     s3 = client("s3")
     with suppress(s3.exceptions.NoSuchBucket):
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            every = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-            if every:
-                s3.delete_objects(Bucket=bucket, Delete={"Objects": every, "Quiet": True})
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+        every = [each for page in pages for kind in VERSIONS for each in page.get(kind, [])]
+        for index in range(0, len(every), 1000):
+            part = [
+                {name: each[name] for name in ("Key", "VersionId")} for each in every[index : index + 1000]
+            ]
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": part, "Quiet": True})
         s3.delete_bucket(Bucket=bucket)
 
 

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""The bucket that backups go to: what a host's role may do there, and who alone may shorten its history. Pure.
+"""The bucket that backups go to: what a host's role may do there, who alone may shorten its history. Pure.
 
 What a host deletes gets a delete marker, and what it overwrites becomes an older version: both come back, for
 `DAYS` days, whoever has taken the host over.
@@ -18,9 +18,8 @@ Policy = dict[str, Any]
 VERSION = "2012-10-17"  # of the language that policies are written in
 DAYS = 35  # that deleted and overwritten objects stay: five weeks, as long as weekly backups are kept
 UPLOAD_DAYS = 7  # that parts of an upload stay which never ended
-SECONDS_A_DAY = 86400
 
-# Of objects, below the host's own prefix. None of them says a version: the newest one is all that a host sees.
+# Of objects below the client's own prefix. No older version is among them: a host sees the newest alone.
 OBJECTS = (
     "s3:GetObject",
     "s3:PutObject",
@@ -104,25 +103,20 @@ def _statement(name: str, effect: str, actions: Sequence[str], resources: Sequen
 
 # Where it is
 
+ANY = "any"  # stands for a host's name where none is named
+_S3 = re.compile(r"s3:(?:https?://)?[^/]+/(?P<bucket>[^/]+)/(?P<prefix>.+)")
 
-_S3 = re.compile(r"s3:(?:https?://|//)?[^/]+/(?P<bucket>[^/]+)(?:/+(?P<below>.*))?")
 
+def load(repository: str, host: str) -> tuple[dict[str, str], list[Problem]]:
+    """Bucket and prefix of a host's repository, or without a host of all that share it; or what is wrong.
 
-def place(repository: str) -> tuple[str, str] | None:
-    """Bucket and prefix of a repository, as restic writes it; None if it is no bucket.
-
-    >>> place("s3:https://s3.eu-central-1.amazonaws.com/acme-backup/acme/production")
-    ('acme-backup', 'acme/production/')
-    >>> place("/srv/backup")
+    >>> load("s3:https://s3.eu-central-1.amazonaws.com/acme-backup/acme/production/web", "web")[0]
+    {'bucket': 'acme-backup', 'prefix': 'acme/production/web/'}
+    >>> load("s3:s3.amazonaws.com/acme-backup/acme/production/any", "")[0]
+    {'bucket': 'acme-backup', 'prefix': 'acme/production/'}
     """
-    found = _S3.fullmatch(repository)
+    found = _S3.fullmatch(repository if host else repository.removesuffix(ANY))
     if not found:
-        return None
-    below = (found["below"] or "").strip("/")
-    return found["bucket"], f"{below}/" if below else ""
-
-
-def no_bucket(repository: str) -> Problem:
-    """What is wrong where there is nothing to be recovered."""
-    what = f"the repository {repository} is in no bucket" if repository else 'the key "repository" is missing'
-    return Problem(("drover_platform", "backup"), what, "write it as s3:https://s3.REGION.amazonaws.com/BUCKET")
+        fix = "write s3:https://s3.REGION.amazonaws.com/BUCKET"
+        return {}, [Problem(("drover_platform", "backup", "repository"), "there is no bucket in it", fix)]
+    return {"bucket": found["bucket"], "prefix": found["prefix"].strip("/") + "/"}, []

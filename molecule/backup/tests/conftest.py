@@ -7,10 +7,11 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from shared.scenario import eventually
+from shared.scenario import Scenario, eventually
 from testinfra.host import Host
 
 from .engines import ENGINES, inside
@@ -78,20 +79,21 @@ def agent(host: Host) -> Agent:
     return Agent(host)
 
 
-@pytest.fixture(scope="module")
-def filled(host: Host, agent: Agent) -> Iterator[Jobs]:
-    """Data in every job, and a snapshot of it; meanwhile no timer makes another one."""
+@pytest.fixture(scope="session")
+def filled() -> Iterator[Jobs]:
+    """Data in every job, and a snapshot of it; no timer makes another one until all tests are over."""
+    host = Scenario.of(Path(__file__).parent).host()
     host.check_output(f"systemctl stop {TIMERS}")
     for engine in ENGINES.values():
         host.check_output(engine.fill)
-    yield agent.backup()
+    yield Agent(host).backup()
     host.check_output(f"systemctl start {TIMERS}")
 
 
 def snapshots(host: Host, repository: str = REPOSITORY, password: str = PASSWORD) -> list[dict[str, Any]]:
     """Every snapshot, as restic itself tells."""
     told = restic(host, "snapshots --json", repository, password)
-    return list(json.loads(told))
+    return [{"tags": [], **each} for each in json.loads(told)]
 
 
 def restic(host: Host, words: str, repository: str = REPOSITORY, password: str = PASSWORD) -> str:
@@ -186,3 +188,6 @@ def over(host: Host, prepare: str) -> Iterator[None]:
 
 
 COPY = f"cp -a {REPOSITORY}/. ."
+# In the middle of each file that holds data.
+DAMAGE = "dd of=$file bs=1 seek=$(($(stat -c %s $file) / 2)) conv=notrunc status=none"
+ROT = f"for file in $(find data -type f); do printf drover | {DAMAGE}; done"

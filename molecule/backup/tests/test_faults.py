@@ -11,6 +11,7 @@ from testinfra.host import Host
 from .conftest import (
     COPY,
     REPOSITORY,
+    ROT,
     Agent,
     begin,
     events,
@@ -103,7 +104,13 @@ def test_a_dump_that_is_cut_off(host: Host, agent: Agent) -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [(), ("restic",), ("restic", "docker")], ids=lambda more: "+".join(more) or "alone"
+    "more",
+    [
+        (),
+        pytest.param(("restic",), marks=pytest.mark.long),
+        pytest.param(("restic", "docker"), marks=pytest.mark.long),
+    ],
+    ids=lambda more: "+".join(("agent", *more)),
 )
 @pytest.mark.usefixtures("nothing_counts")
 def test_the_agent_is_killed(host: Host, more: tuple[str, ...]) -> None:
@@ -113,7 +120,7 @@ def test_the_agent_is_killed(host: Host, more: tuple[str, ...]) -> None:
         assert eventually(lambda: waits(host))
         running.kill(*more)
     assert eventually(lambda: not host.run("pgrep -x restic").stdout)
-    host.run("drover backup cache/cache")
+    host.run("drover backup files/uploads")
 
 
 @pytest.mark.usefixtures("nothing_counts")
@@ -128,14 +135,15 @@ def test_restic_is_killed(host: Host) -> None:
 
 def test_two_at_once(host: Host, agent: Agent) -> None:
     """The second waits, or says that it is busy."""
-    first = "drover backup cache/cache >/root/first 2>&1 & first=$!"
-    done = host.run(f"{first}; drover backup cache/cache >/root/second 2>&1; echo $?; wait $first; echo $?")
+    first = "drover backup files/uploads >/root/first 2>&1 & first=$!"
+    done = host.run(f"{first}; drover backup files/uploads >/root/second 2>&1; echo $?; wait $first; echo $?")
     second, one = done.stdout.split()
     assert one == "0" and (second == "0" or "busy" in host.check_output("cat /root/second")), done.stdout
-    assert agent.listed()["cache/cache"]["newest_age_hours"] < 1
 
 
+@pytest.mark.long
 def test_a_repository_that_cannot_be_written(host: Host, agent: Agent) -> None:
+    """restic tries again for a quarter of an hour."""
     host.check_output(f"mount --bind {REPOSITORY} {REPOSITORY} && mount -o remount,bind,ro {REPOSITORY}")
     try:
         assert "read-only" in agent.fails("backup", "ledger/db")
@@ -144,7 +152,9 @@ def test_a_repository_that_cannot_be_written(host: Host, agent: Agent) -> None:
     agent.backup("ledger/db")
 
 
+@pytest.mark.long
 def test_a_repository_without_room(host: Host, agent: Agent) -> None:
+    """The same."""
     small = f"mount -t tmpfs -o size=$(($(du -sm {REPOSITORY} | cut -f 1) + 4))m small . && cd . && {COPY}"
     with over(host, f"{small} && ! cat /dev/zero >filler 2>/dev/null"):
         assert "no space" in agent.fails("backup", "ledger/db")
@@ -153,8 +163,11 @@ def test_a_repository_without_room(host: Host, agent: Agent) -> None:
 
 def test_a_lock_that_a_dead_host_left(host: Host, agent: Agent) -> None:
     path = leave_lock(host, hours=2)
-    agent.backup("cache/cache")
-    host.run(f"rm -f {path}")
+    try:
+        agent.backup("files/uploads")
+        assert not host.file(path).exists
+    finally:
+        host.run(f"rm -f {path}")
 
 
 @pytest.mark.long
@@ -170,20 +183,18 @@ def test_a_lock_of_a_host_that_lives_is_respected(host: Host, agent: Agent) -> N
 
 
 def test_a_repository_with_rotten_bits(host: Host, agent: Agent) -> None:
-    """In the middle of each file that holds data."""
-    spoil = "dd of=$file bs=1 seek=$(($(stat -c %s $file) / 2)) conv=notrunc status=none"
-    with over(host, f"{COPY} && for file in $(find data -type f); do printf drover | {spoil}; done"):
-        for job in ("ledger/db", "files/media"):
+    with over(host, f"{COPY} && {ROT}"):
+        for job in ("ledger/db", "files/uploads"):
             agent.fails("verify", job)
-    assert agent.listed()["ledger/db"]["problem"]
-    agent.verify("ledger/db", "files/media")
+    assert agent.listed()["files/uploads"]["problem"] and agent.listed()["ledger/db"]["problem"]
+    agent.verify("ledger/db", "files/uploads")
 
 
 def test_a_repository_that_another_key_opens(host: Host, agent: Agent) -> None:
     with over(host, "RESTIC_PASSWORD=another /opt/drover/bin/restic init -q -r ."):
-        assert "password" in agent.fails("backup", "cache/cache")
+        assert "password" in agent.fails("backup", "files/uploads")
         assert not snapshots(host, password="another")
-    agent.backup("cache/cache")
+    agent.backup("files/uploads")
 
 
 @pytest.mark.long

@@ -3,49 +3,35 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from shared.scenario import containers, eventually, fetch, started
 from testinfra.host import Host
 
 from .conftest import Agent, begin, ours
-from .engines import CACHE, ENGINES, FOLDER, LEDGER, Engine, inside
+from .engines import ENGINES, FOLDER, LEDGER, UPLOADS, VOLUME, Engine
 
 pytestmark = pytest.mark.usefixtures("filled")
-GET = inside("cache", "cache", "valkey-cli") + "GET moment\nEND"
-
-
-def say(host: Host, text: str) -> None:
-    """What the cache holds now."""
-    host.check_output(inside("cache", "cache", "valkey-cli") + f"SET moment {text}\nEND")
+MOMENT = f"{UPLOADS}/moment"
 
 
 def state(host: Host, engine: Engine) -> tuple[object, ...]:
     return started(host), engine.content(host), host.check_output("docker volume ls -q | sort")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("ledger/db",), "--replace"),
-        (("ledger/db", "--replace", "--snapshot", "0123456789"), "0123456789"),
-        (("ledger/db", "--replace", "--at", "2001-01-01"), "2001"),
-        (("ledger/dbb", "--replace"), "ledger/dbb"),
-        (("files/media",), "--replace"),
-    ],
-    ids=" ".join,
-)
-def test_nothing_changes_by_a_mistake(host: Host, agent: Agent, words: tuple[str, ...], said: str) -> None:
-    engine = FOLDER if words[0] == FOLDER.job else LEDGER
-    before = state(host, engine)
-    assert said in agent.refuses("restore", *words)
-    assert state(host, engine) == before
+MISTAKES = {
+    ("ledger/db",): "--replace",
+    ("ledger/db", "--replace", "--snapshot", "0123456789"): "0123456789",
+    ("ledger/db", "--replace", "--at", "2001-01-01"): "2001",
+    ("ledger/dbb", "--replace"): "ledger/dbb",
+}
 
 
-def test_another_jobs_snapshot_is_refused(host: Host, agent: Agent) -> None:
+def test_nothing_changes_by_a_mistake(host: Host, agent: Agent) -> None:
     before, other = state(host, LEDGER), agent.newest("shop/db")
-    assert other[:8] in agent.refuses("restore", "ledger/db", "--replace", "--snapshot", other)
+    mistakes = {**MISTAKES, ("ledger/db", "--replace", "--snapshot", other): other[:8]}
+    for words, said in mistakes.items():
+        assert said in agent.refuses("restore", *words), words
     assert state(host, LEDGER) == before
 
 
@@ -57,25 +43,23 @@ def test_a_dry_run_only_says_what_would_be_done(host: Host, agent: Agent) -> Non
 
 def test_which_snapshot_it_is(host: Host, agent: Agent) -> None:
     """The newest, the newest that was verified, the newest of a time, or one by name."""
-    say(host, "first")
-    first = agent.backup("cache/cache")["cache/cache"]["snapshot"]
-    agent.verify("cache/cache")
-    time.sleep(1.1)
-    moment = host.check_output("date '+%Y-%m-%d %H:%M:%S'")
-    time.sleep(1.1)
-    say(host, "second")
-    agent.backup("cache/cache")
-    say(host, "third")
+    host.check_output(f"echo first >{MOMENT}")
+    first = agent.backup(VOLUME.job)[VOLUME.job]["snapshot"]
+    agent.verify(VOLUME.job)
+    moment = host.check_output("sleep 1.1; date '+%Y-%m-%d %H:%M:%S'; sleep 1.1")
+    host.check_output(f"echo second >{MOMENT}")
+    second = agent.backup(VOLUME.job)[VOLUME.job]["snapshot"]
     for words, found in {
-        (): "second",
-        ("--verified",): "first",
-        ("--at", moment): "first",
-        ("--snapshot", first[:8]): "first",
+        (): second,
+        ("--verified",): first,
+        ("--at", moment): first,
+        ("--snapshot", first[:8]): first,
     }.items():
-        agent.restore("cache/cache", "--replace", *words)
-        assert host.check_output(GET) == found, words
-    host.check_output(CACHE.fill)
-    agent.backup("cache/cache")
+        planned = agent.run("restore", VOLUME.job, "--replace", "--check", *words)
+        assert found[:8] in planned["jobs"][VOLUME.job]["text"], (words, planned)
+    for words, text in {("--at", moment): "first", (): "second"}.items():
+        agent.restore(VOLUME.job, "--replace", *words)
+        assert host.check_output(f"cat {MOMENT}") == text, words
 
 
 def test_a_database_beside_is_only_to_be_looked_at(host: Host, agent: Agent) -> None:
@@ -89,7 +73,7 @@ def test_a_database_beside_is_only_to_be_looked_at(host: Host, agent: Agent) -> 
         assert {name: each for name, each in started(host).items() if name != "look"} == before
         assert "look" in agent.refuses("restore", "ledger/db", "--beside", "look")
     finally:
-        host.check_output("docker rm -fv look")
+        host.check_output("docker rm -f look && docker volume rm look")
 
 
 def test_a_folder_beside(host: Host, agent: Agent) -> None:
@@ -116,10 +100,9 @@ def interrupted(host: Host, agent: Agent, engine: Engine, seconds: float) -> Non
     assert host.run("drover apply --check").rc == 0
 
 
-@pytest.mark.parametrize("engine", [LEDGER, FOLDER], ids=lambda engine: engine.job)
-def test_a_restore_that_is_interrupted_is_run_again(host: Host, agent: Agent, engine: Engine) -> None:
-    agent.backup(engine.job)
-    interrupted(host, agent, engine, 2.5)
+def test_a_restore_that_is_interrupted_is_run_again(host: Host, agent: Agent) -> None:
+    agent.backup(LEDGER.job)
+    interrupted(host, agent, LEDGER, 2.5)
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ from shared.scenario import containers, eventually, fetch, service
 from testinfra.host import Host
 
 from .conftest import Agent, ours
-from .engines import ENGINES, LEDGER, MEDIA, UPLOADS, VOLUME, Engine
+from .engines import CACHE, ENGINES, LEDGER, MEDIA, UPLOADS, VOLUME, Engine
 
 pytestmark = pytest.mark.usefixtures("filled")
 ALL = pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.job)
@@ -45,12 +45,8 @@ ROUTES = {"ledger": "/items", "files": "/up"}
 
 @ALL
 def test_one_altered_row_is_seen(host: Host, agent: Agent, engine: Engine) -> None:
-    snapshot = agent.newest(engine.job)
     agent.fails("verify", engine.job, "--spoil", engine.spoil)
     assert not agent.listed()[engine.job]["problem"], "a drill is no failure of the backup's"
-    assert agent.verify(engine.job)
-    line = agent.listed()[engine.job]
-    assert not line["problem"] and line["snapshot"] == snapshot
     assert not ours(host)
 
 
@@ -68,19 +64,16 @@ def test_what_was_lost_comes_back(host: Host, agent: Agent, engine: Engine) -> N
     assert not ours(host)
 
 
-@ALL
-def test_a_restart_loses_nothing_of_it(host: Host, agent: Agent, engine: Engine) -> None:
-    before = engine.content(host)
-    name = service(
-        host, engine.stack, {"ledger": "db", "shop": "db", "cache": "cache"}.get(engine.stack, "app")
-    )
-    host.check_output(f"docker restart {name}")
-    assert eventually(lambda: engine_answers(host, engine) == before, 30)
+def test_a_restart_loses_nothing_of_what_came_back(host: Host) -> None:
+    """Valkey reads the log of its changes, not the file that it was restored from."""
+    before = CACHE.content(host)
+    host.check_output(f"docker restart {service(host, 'cache', 'cache')}")
+    assert eventually(lambda: host.run(CACHE.show).stdout.rstrip() == before)
 
 
-def engine_answers(host: Host, engine: Engine) -> str:
-    """What it shows; nothing while it starts."""
-    return str(host.run(engine.show).stdout).rstrip("\r\n")
+def test_the_images_own_check_passes_on_what_came_back(host: Host) -> None:
+    check = "healthcheck.sh --connect --innodb_initialized"
+    assert eventually(lambda: host.run(f"docker exec {service(host, 'shop', 'db')} {check}").rc == 0)
 
 
 def test_what_was_there_before_is_whole(host: Host) -> None:
@@ -95,12 +88,14 @@ def test_what_was_there_before_is_whole(host: Host) -> None:
         host.check_output("docker rm -f look")
 
 
+@pytest.mark.long
 def test_a_database_whose_volume_is_gone_comes_back(host: Host, agent: Agent) -> None:
     """As on a new machine."""
     agent.backup(LEDGER.job)
     before = LEDGER.content(host)
     name = service(host, "ledger", "db")
-    host.check_output(f"docker rm -f {name} && docker volume rm ledger_data && drover apply")
+    up = "cd /srv/stacks/ledger/current && docker compose up -d --wait db"
+    host.check_output(f"docker rm -f {name} && docker volume rm ledger_data && {up}")
     agent.restore(LEDGER.job, "--replace")  # of the empty one that the server has just made
     assert LEDGER.content(host) == before
     assert eventually(lambda: serves(host))

@@ -37,6 +37,19 @@ def host(scenario: Scenario) -> Host:
 
 
 @pytest.fixture(scope="module")
+def sdk(host: Host) -> Host:
+    """The host with boto3 of its distribution."""
+    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-boto3 >/dev/null 2>&1")
+    return host
+
+
+@pytest.fixture(scope="module")
+def backed_up(host: Host) -> None:
+    """A host is not well as long as there is no backup."""
+    host.check_output("drover backup")
+
+
+@pytest.fixture(scope="module")
 def ec2() -> Any:
     return cloud.client("ec2")
 

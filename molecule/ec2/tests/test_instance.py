@@ -7,7 +7,6 @@ import re
 import subprocess
 from typing import Any
 
-import pytest
 from shared.instances import INVENTORY
 from shared.scenario import ROOT, Scenario
 from testinfra.host import Host
@@ -146,13 +145,6 @@ try:
 except e.ClientError as problem:
     print(problem.response['Error']['Code'])
 """
-
-
-@pytest.fixture(scope="module")
-def sdk(host: Host) -> Host:
-    """The host with boto3 of its distribution."""
-    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-boto3 >/dev/null 2>&1")
-    return host
 
 
 def test_facts_of_the_module(scenario: Scenario, identity: str) -> None:

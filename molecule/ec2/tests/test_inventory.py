@@ -25,6 +25,7 @@ def test_names_and_groups(scenario: Scenario, identity: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["site", "deploy", "status"])
+@pytest.mark.usefixtures("backed_up")
 def test_verbs_know_the_instance_as_theirs(scenario: Scenario, verb: str) -> None:
     run = scenario.site("-e", "stack=notes", playbook=ROOT / "playbooks" / f"{verb}.yml")
     assert run.status == 0 and run.changed == 0, run.output

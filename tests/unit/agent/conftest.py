@@ -23,6 +23,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for."""
     monkeypatch.setattr(health, "SETTLED", 0.0)
     monkeypatch.setattr(start, "POLL", (0.0,))
+    monkeypatch.setattr(start, "CALM", 0.0)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from drover.errors import StackError
 from drover.release import Manifest
 from drover.watch import Watch
 
-POLL = (0.1, 0.2, 0.3, 0.5)
+POLL = (0.1, 0.2, 0.25)
+CALM = 0.5  # where it is only looked whether something falls
 
 Look = Callable[[], Sequence[Container]]
 
@@ -45,7 +46,7 @@ def stay_well(
     until = time.monotonic() + seconds
     before = {each.identity: each.started for each in look() if fresh(each.identity)}
     while (left := until - time.monotonic()) > 0:
-        watch.pause(min(left, POLL[-1]))
+        watch.pause(min(left, CALM))
         own = look()
         for each in own:
             if each.identity in before and before[each.identity] != each.started:

@@ -94,6 +94,13 @@ class Restic:
         ]
         return sorted(found, key=lambda each: each.at)
 
+    def unlock(self) -> None:
+        """Remove locks of this host's dead programs, and of others that were silent for half an hour.
+
+        What is wrong with the repository, the next command says better.
+        """
+        self._run(self.command("unlock"), timeout=LIMIT, more=self.variables)
+
     def has_user(self, name: str) -> bool:
         """Whether there is a key of this name."""
         found = json.loads(self.do("key", "list", "--json", "--no-lock").out or "[]")

@@ -44,7 +44,10 @@ def _alone(wish: argparse.Namespace, layout: Layout) -> Iterator[tuple[Host, Res
     found = settings.need(layout)
     with locked(layout, wish.command, wish.wait, _say, getattr(wish, "who", ""), file=clients.LOCK) as host:
         clients.tidy(host)
-        yield host, Restic(layout, host.run, found)
+        restic = Restic(layout, host.run, found)
+        if not getattr(wish, "init", False):
+            restic.unlock()
+        yield host, restic
 
 
 def _answer(wish: argparse.Namespace, done: Mapping[str, Outcome], changed: bool = True) -> int:
