@@ -215,9 +215,9 @@ find . -type f ! -name '*.sqlite*' -print0 | sort -z | xargs -0r sha256sum
 ) | cat -v"""
 FOLDER = Engine(
     "files/media",
-    f"python3 - <<'END'\n{FILL_MEDIA % MEDIA}END",
+    f"python3 - <<'END'\n{FILL_MEDIA % MEDIA}END\nchown 1234:4321 {MEDIA}; chmod 2751 {MEDIA}",
     SHOW_FILES % MEDIA,
-    f"find {MEDIA} -mindepth 1 -delete; echo later >{MEDIA}/later",
+    f"find {MEDIA} -mindepth 1 -delete; echo later >{MEDIA}/later; chown 0:0 {MEDIA}; chmod 700 {MEDIA}",
     "printf x >>'Ordner 10 ü/Bild 250 größe 🧀.jpg'",
 )
 

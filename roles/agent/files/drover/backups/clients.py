@@ -128,14 +128,19 @@ def folder(layout: Layout, job: Job) -> Path:
     return layout.run / "backup" / job.key
 
 
+def begun(layout: Layout, job: Job) -> Path:
+    """The folder, made: a client finds in it what it is told the name of, whatever our umask is."""
+    place = folder(layout, job)
+    place.mkdir(parents=True, exist_ok=True)
+    place.parent.chmod(0o700)
+    place.chmod(0o711)
+    return place
+
+
 @contextmanager
 def pipe(layout: Layout, job: Job, uid: int) -> Iterator[Path]:
     """A pipe that a client can open, in a folder of its own."""
-    place = folder(layout, job)
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place.parent.chmod(0o700)
-    place.mkdir(mode=0o711, exist_ok=True)
-    path = place / PIPE
+    path = begun(layout, job) / PIPE
     path.unlink(missing_ok=True)
     os.mkfifo(path, 0o600)
     os.chown(path, uid, -1)
@@ -230,7 +235,7 @@ def ask(
     host: Host, job: Job, which: Server, engine: ModuleType, words: str, seconds: float, **more: str
 ) -> str:
     """Run one of the engine's functions, or another command, beside the server; what it says."""
-    folder(host.layout, job).mkdir(mode=0o711, parents=True, exist_ok=True)
+    begun(host.layout, job)
     try:
         return Client(host, job, which, engine, words, more).finish(seconds)
     finally:

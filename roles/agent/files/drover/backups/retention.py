@@ -18,6 +18,7 @@ from drover.run import DroverError
 
 PARTS = 10  # the share of the repository's data that is read each time: a tenth
 KEY = "retention"
+UNSURE = "the newest verification failed"
 
 
 def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]:
@@ -25,7 +26,7 @@ def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]
     done = {}
     for job in chosen:
         try:
-            done[job.name] = one(restic, job, time.time())
+            done[job.name] = one(host, restic, job, time.time())
         except TROUBLE as error:
             done[job.name] = Outcome("refused", str(error))
     try:
@@ -44,10 +45,12 @@ def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]
     return done
 
 
-def one(restic: Restic, job: Job, now: float) -> Outcome:
+def one(host: Host, restic: Restic, job: Job, now: float) -> Outcome:
     """Forget the job's old snapshots, unless the newest is in doubt."""
     found = ledger.complete(restic, job)
-    why = doubt(found, now, restic.settings.max_age)
+    tries = [row.result for row in host.state.kept(job.name) if row.kind == "verify"]
+    # One that could not even be restored has no verdict.
+    why = UNSURE if tries[-1:] == [FAILED] else doubt(found, now, restic.settings.max_age)
     if why:
         raise DroverError(f"nothing is forgotten: {why}")
     keep = [f"--keep-{span}={count}" for span, count in restic.settings.keep.items() if count]
@@ -64,7 +67,7 @@ def doubt(found: list[Complete], now: float, max_age: float) -> str:
         return f"the newest snapshot is {age / 3600:.0f} h old"
     newest = next((each.verdict for each in reversed(found) if each.verdict), "")
     if found[-1].verdict == FAILED or newest == FAILED:
-        return "the newest verification failed"
+        return UNSURE
     return "" if newest else "none was verified yet"
 
 

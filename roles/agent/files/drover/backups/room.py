@@ -42,7 +42,8 @@ def make(host: Host, job: Job, name: str = "") -> Room:
         source = name or f"drover-scratch-{job.key}"
         return _volume(host, source, f"{BESIDE if name else clients.LABEL}={job.name}")
     place = host.layout.stack(job.wish.stack) / "data" / f"{clients.SCRATCH_FOLDER}{job.key}"
-    place.mkdir(mode=0o755)
+    place.mkdir()
+    place.chmod(0o755)
     return Room(str(place), place, is_volume=False)
 
 

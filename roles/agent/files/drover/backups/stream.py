@@ -34,7 +34,7 @@ RECORD = "record.json"
 def dump(host: Host, job: Job) -> None:
     """Write the dump to standard output, and what it held beside the pipe."""
     engine = ENGINES[job.wanted.engine]
-    clients.folder(host.layout, job).mkdir(mode=0o711, parents=True, exist_ok=True)
+    clients.begun(host.layout, job)
     try:
         which = clients.server(host, job, engine)
         if not which.running:
