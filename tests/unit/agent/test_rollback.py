@@ -14,9 +14,10 @@ from docker_model import Docker, Killed, Place, runs_by
 from drover import cli, guard, history, lockout, prune, windows
 from drover.apply import Answer, Options
 from drover.guard import Asked
-from drover.rollback import rollback
+from drover.release import Deploy, Manifest
+from drover.rollback import _saved, rollback
 from drover.run import DroverError, Result
-from drover.state import Lock, Row
+from drover.state import Kept, Lock, Row
 
 pytestmark = pytest.mark.usefixtures("fast")
 ROUTE = {"host": "shop.example.com", "path": "/", "service": "web", "port": 80, "health": None}
@@ -325,3 +326,20 @@ def test_defaults_of_host_and_schema_are_the_same() -> None:
         default = list(value.default) if isinstance(value.default, tuple) else value.default
         assert f"default({default!r})" in text[key], key
     assert PLATFORM.keys["deploy"].keys["keep"].default == prune.KEEP
+
+
+# Data
+
+
+def test_the_backup_from_before_the_version_that_is_left_is_named(here: Place) -> None:
+    """Not one of a try that failed, nor of what ran since."""
+    host = here.host()
+    rows = [("1", 10, "ok"), ("2", 20, "failed"), ("2", 30, "ok"), ("2", 40, "ok")]
+    for release, at, result in rows:
+        host.state.record(Row(at, "root", "apply", "shop", release, "", result, 0.0, ""))
+    for at, snapshot in ((5, "early"), (15, "try"), (25, "before"), (35, "since")):
+        host.state.keep(Kept("backup", "shop/db", snapshot * 4, at, 1.0, 1, "ok", ""))
+    bad = Manifest("shop", "2", deploy=Deploy(backup=True))
+    (said,) = _saved(host, bad)
+    assert said.endswith("drover restore shop/db --snapshot beforebe --replace")
+    assert _saved(host, bad._replace(deploy=Deploy())) == []

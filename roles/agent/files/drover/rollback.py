@@ -51,8 +51,9 @@ def rollback(host: Host, stack: str, to: str, options: Options) -> Answer:
     chosen = options._replace(action="rollback", only=frozenset([stack]))
     # The proxy has to know all stacks, if it is the one.
     everything = wishes.every(host.layout, wishes.wanted)
+    saved = _saved(host, bad)
     answer = apply(host, Wishes({**everything.stacks, stack: quick}, {}), chosen)
-    answer = answer._replace(warnings=(*answer.warnings, *_saved(host, bad)))
+    answer = answer._replace(warnings=(*answer.warnings, *saved))
     if stands or answer.changed or answer.errors:
         return answer
     return _left_only(host, answer, wish, bad, options)
@@ -64,8 +65,12 @@ def _saved(host: Host, bad: Manifest) -> list[str]:
         return []
     from drover.backups.before import last
 
-    came = [row.at for row in host.state.history(bad.stack, HISTORY) if row.release == bad.release]
-    return last(host, bad.stack, min(came, default=time.time()))
+    came = time.time()
+    for row in host.state.history(bad.stack, HISTORY):
+        if row.result == "ok" and row.release != bad.release:
+            break
+        came = row.at if row.result == "ok" else came
+    return last(host, bad.stack, came)
 
 
 def _left_only(host: Host, answer: Answer, wish: Manifest, bad: Manifest, options: Options) -> Answer:
