@@ -320,6 +320,15 @@ def test_nothing_is_forgotten_in_doubt() -> None:
     assert retention.doubt([], 0.0, 1.0) == "there is no snapshot that counts"
 
 
+def test_the_newest_that_came_back_is_never_forgotten() -> None:
+    """The calendar keeps the last of a day, which no night has verified yet."""
+    old = [Complete(snapshot(name, 0.0), snapshot(f"r{name}", 0.0), "verified") for name in ("x", "y")]
+    plan = '[{"keep": [{"id": "z"}], "remove": [{"id": "x"}, {"id": "y"}]}, {"remove": null}]'
+    assert retention.removed(plan, [*old, *several()]) == ["x", "y"]
+    assert retention.removed(plan, old) == ["x"]
+    assert retention.removed("", old) == retention.removed("null", old) == []
+
+
 def kept(kind: str, at: float, result: str, identity: str = "a", text: str = "") -> Kept:
     return Kept(kind, "shop/db", identity, at, 1.0, 5, result, text)
 

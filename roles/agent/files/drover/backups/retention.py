@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 
 from drover.backups import ledger, room
 from drover.backups.backup import Outcome
 from drover.backups.jobs import Job
-from drover.backups.ledger import DATA, FAILED, OF, Complete
+from drover.backups.ledger import DATA, FAILED, OF, VERIFIED, Complete
 from drover.backups.restic import Restic
 from drover.errors import TROUBLE
 from drover.host import Host
@@ -54,8 +55,19 @@ def one(host: Host, restic: Restic, job: Job, now: float) -> Outcome:
     if why:
         raise DroverError(f"nothing is forgotten: {why}")
     keep = [f"--keep-{span}={count}" for span, count in restic.settings.keep.items() if count]
-    restic.do("forget", f"--tag={DATA},{job.tag}", "--group-by=tags", *keep)
+    plan = restic.do("forget", "--dry-run", "--json", f"--tag={DATA},{job.tag}", "--group-by=tags", *keep)
+    gone = removed(plan.out, found)
+    if gone:
+        restic.do("forget", *gone)
     return Outcome("ok", "", found[-1].data.identity)
+
+
+def removed(plan: str, found: list[Complete]) -> list[str]:
+    """What restic would forget; never the newest that was seen to come back, whatever the calendar says."""
+    proven = [each.data.identity for each in found if each.verdict == VERIFIED]
+    groups = json.loads(plan or "[]") or []
+    told = [each["id"] for group in groups for each in group.get("remove") or []]
+    return [each for each in told if each not in proven[-1:]]
 
 
 def doubt(found: list[Complete], now: float, max_age: float) -> str:
