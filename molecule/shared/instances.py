@@ -6,7 +6,9 @@ import json
 import subprocess
 from typing import Any
 
-from shared.scenario import ROOT
+import testinfra
+from shared.scenario import KEY, ROOT, Scenario
+from testinfra.host import Host
 
 INVENTORY = ROOT / "molecule" / "ec2" / "inventory"
 
@@ -19,6 +21,20 @@ def listed() -> dict[str, Any]:
     )
     answer: dict[str, Any] = json.loads(done.stdout, object_hook=_plain)
     return answer
+
+
+def found() -> Scenario:
+    """The scenario with its only instance."""
+    ((name, variables),) = listed()["_meta"]["hostvars"].items()
+    return Scenario(INVENTORY, name, str(variables["aws_private_ip_address"]))
+
+
+def over_ssh(scenario: Scenario) -> Host:
+    """The instance as its administrator."""
+    extra = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR"
+    return testinfra.get_host(
+        f"ssh://admin@{scenario.address}?sudo=true", ssh_identity_file=str(KEY), ssh_extra_args=extra
+    )
 
 
 def _plain(found: dict[str, Any]) -> Any:

@@ -81,12 +81,16 @@ def agent(host: Host) -> Agent:
 
 @pytest.fixture(scope="session")
 def filled() -> Iterator[Jobs]:
-    """Data in every job, and a snapshot of it; no timer makes another one until all tests are over."""
+    """Data in every job, and a snapshot of it by the host's own unit; what each is, by job.
+
+    No timer makes another one until all tests are over.
+    """
     host = Scenario.of(Path(__file__).parent).host()
     host.check_output(f"systemctl stop {TIMERS}")
     for engine in ENGINES.values():
         host.check_output(engine.fill)
-    yield Agent(host).backup()
+    host.check_output("systemctl start drover-backup.service")
+    yield Agent(host).listed()
     host.check_output(f"systemctl start {TIMERS}")
 
 
@@ -94,6 +98,11 @@ def snapshots(host: Host, repository: str = REPOSITORY, password: str = PASSWORD
     """Every snapshot, as restic itself tells."""
     told = restic(host, "snapshots --json", repository, password)
     return [{"tags": [], **each} for each in json.loads(told)]
+
+
+def taken(host: Host, job: str) -> set[str]:
+    """All snapshots of a job's data, whether they count or not."""
+    return {each["id"] for each in snapshots(host) if {f"job={job}", "data"} <= {*each["tags"]}}
 
 
 def restic(host: Host, words: str, repository: str = REPOSITORY, password: str = PASSWORD) -> str:
@@ -111,7 +120,12 @@ def events(host: Host) -> list[str]:
 
 def forget_events(host: Host) -> None:
     """What was told within the hour would not be told again."""
-    program = f"import sqlite3; db = {STATE}; db.execute('DELETE FROM events'); db.commit()"
+    change_state(host, "DELETE FROM events")
+
+
+def change_state(host: Host, words: str) -> None:
+    """What the host knows, changed by hand."""
+    program = f"import sqlite3; db = {STATE}; db.execute('{words}'); db.commit()"
     host.check_output(f'python3 -c "{program}"')
 
 

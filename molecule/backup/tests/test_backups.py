@@ -18,13 +18,10 @@ def networks(host: Host) -> str:
 
 def test_every_database_volume_and_folder_is_backed_up(host: Host, filled: Jobs, agent: Agent) -> None:
     assert set(filled) == set(ENGINES)
-    listed = agent.listed()
-    assert set(listed) == set(ENGINES)
     known = {each["id"] for each in snapshots(host)}
     for job, each in filled.items():
         assert each["bytes"] > 0 and each["snapshot"] in known, (job, each)
-        assert listed[job]["snapshot"] == each["snapshot"], (job, listed[job])
-        assert listed[job]["newest_age_hours"] < 1, (job, listed[job])
+        assert each["newest_age_hours"] < 1 and not each["problem"], (job, each)
 
 
 def test_only_what_was_asked_for_is_backed_up(agent: Agent) -> None:
@@ -35,7 +32,7 @@ def test_only_what_was_asked_for_is_backed_up(agent: Agent) -> None:
 
 def test_a_verified_backup_is_told_by_every_list(host: Host, agent: Agent) -> None:
     """In the order of an evening: all are verified, so that nothing is wrong."""
-    agent.verify()
+    host.check_output("systemctl start drover-verify.service")
     for job, each in agent.listed().items():
         assert not each["problem"] and each["verified_age_hours"] < 1, (job, each)
     status = host.run("drover status")

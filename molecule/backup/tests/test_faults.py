@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -14,15 +15,17 @@ from .conftest import (
     ROT,
     Agent,
     begin,
+    change_state,
     events,
     forget_events,
     ours,
     over,
     snapshots,
     stuck,
+    taken,
     waits,
 )
-from .engines import MARIADB, inside
+from .engines import FOLDER, MARIADB, inside
 from .locks import leave_lock
 
 pytestmark = pytest.mark.usefixtures("filled")
@@ -34,11 +37,6 @@ def of(host: Host, job: str) -> set[str]:
     return {
         tag.removeprefix("of=") for tags in own if "record" in tags for tag in tags if tag.startswith("of=")
     }
-
-
-def taken(host: Host, job: str) -> set[str]:
-    """All snapshots of a job's data, whether they count or not."""
-    return {each["id"] for each in snapshots(host) if {f"job={job}", "data"} <= {*each["tags"]}}
 
 
 @pytest.fixture
@@ -69,6 +67,20 @@ def test_a_database_that_is_down(host: Host, agent: Agent) -> None:
         assert agent.listed()["ledger/db"]["problem"]
     finally:
         host.check_output("drover apply")
+
+
+def test_a_container_is_found_by_its_labels_not_by_its_name(host: Host, agent: Agent) -> None:
+    """Another one has its name, and without the real one there is nothing to back up."""
+    name = service(host, "cache", "cache")
+    image = host.check_output(f"docker inspect -f '{{{{.Config.Image}}}}' {name}")
+    host.check_output(f"docker rename {name} moved && docker run -d --network none --name {name} {image}")
+    try:
+        agent.backup("cache/cache")
+        host.check_output("docker rm -f moved")
+        assert "no container" in agent.fails("backup", "cache/cache")
+    finally:
+        host.check_output(f"docker rm -f {name}; drover apply")
+    agent.backup("cache/cache")
 
 
 def test_a_password_that_is_not_the_databases_any_more(host: Host, agent: Agent) -> None:
@@ -130,6 +142,27 @@ def test_restic_is_killed(host: Host) -> None:
         host.check_output("pkill -KILL -x restic")
         status, said = running.end()
     assert status == 1 and '"failed"' in said, said
+
+
+@pytest.mark.long
+def test_a_snapshot_of_a_clock_that_was_wrong(host: Host, agent: Agent) -> None:
+    """Made by restic itself; the test moves nobody's clock. Nothing counts until somebody has looked."""
+    job = FOLDER.job
+    wrong = "drover restic -- backup -q --json --time '2099-01-01 00:00:00' --stdin --stdin-filename=/x"
+    take = f"echo '{{}}' | {wrong} --tag=job={job}"
+    identity = json.loads(host.check_output(f"{take},data").splitlines()[-1])["snapshot_id"]
+    host.check_output(f"{take},record,of={identity}")
+    try:
+        assert "is wrong" in agent.fails("verify", job)
+        assert "is wrong" in agent.refuses("restore", job, "--replace")
+        assert f"{job}: refused: the clock" in agent.refuses("retention")
+        change_state(host, "UPDATE kept SET at = at + 3e9")
+        assert "is wrong" in agent.fails("backup", job)
+    finally:
+        host.check_output(f"drover restic forget {identity}")
+        change_state(host, "UPDATE kept SET at = at - 3e9 WHERE at > 4e9")
+    agent.backup(job)
+    agent.verify(job)
 
 
 def test_the_next_backup_goes_well(agent: Agent) -> None:

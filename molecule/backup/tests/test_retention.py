@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from testinfra.host import Host
 
-from .conftest import REPOSITORY, ROT, Agent, restic, snapshots
-from .engines import ENGINES
+from .conftest import REPOSITORY, ROT, Agent, restic, snapshots, taken
+from .engines import CACHE, ENGINES
 
 pytestmark = pytest.mark.usefixtures("filled")
+
+
+def retention(host: Host, job: str) -> tuple[str, str]:
+    """What became of this job, whatever of the others."""
+    done = json.loads(host.run("drover retention --json").stdout)["jobs"][job]
+    return done["result"], done["text"]
 
 
 def test_nothing_is_forgotten_while_a_verification_failed(host: Host, agent: Agent) -> None:
     """Bits that rotted, and are healed again."""
     for _ in range(2):
-        agent.backup("cache/cache")
+        agent.backup(CACHE.job)
     data = f"{REPOSITORY}/data"
     host.check_output(f"cp -a {data} /root/data && cd {REPOSITORY} && {ROT}")
-    agent.fails("verify", "cache/cache")
+    agent.fails("verify", CACHE.job)
     # What was written meanwhile stays: the verdict.
     host.check_output(f"cp -a /root/data/. {data} && rm -r /root/data")
-    before = {each["id"] for each in snapshots(host)}
-    assert "cache/cache: refused: nothing is forgotten" in agent.refuses("retention")
-    assert {each["id"] for each in snapshots(host)} <= before
-    agent.backup("cache/cache")
-    agent.verify("cache/cache")
-    host.check_output("drover retention")
-    left = {each["id"] for each in snapshots(host)}
-    assert len(left) < len(before)
-    assert {agent.newest(job) for job in ENGINES} <= left
+    before = taken(host, CACHE.job)
+    result, text = retention(host, CACHE.job)
+    assert result == "refused" and "nothing is forgotten" in text
+    assert taken(host, CACHE.job) == before
+
+
+def test_what_is_newest_and_what_was_seen_to_come_back_stay(host: Host, agent: Agent) -> None:
+    agent.backup(CACHE.job)
+    agent.verify(CACHE.job)
+    proven, before = agent.newest(CACHE.job), taken(host, CACHE.job)
+    agent.backup(CACHE.job)
+    assert retention(host, CACHE.job) == ("ok", "")
+    left = taken(host, CACHE.job)
+    assert {proven, agent.newest(CACHE.job)} <= left and len(left) < len(before)
+    newest = {agent.newest(job) for job in ENGINES}
+    assert newest <= {each["id"] for each in snapshots(host)}
     restic(host, "check")
 
 

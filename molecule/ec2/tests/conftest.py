@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import testinfra
-from shared.instances import INVENTORY, listed
-from shared.scenario import KEY, Scenario
+from shared.instances import found, over_ssh
+from shared.scenario import Scenario
 from testinfra.host import Host
 
 from localcloud import account, authority, cloud
@@ -18,8 +17,7 @@ from localcloud import account, authority, cloud
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
-    ((name, variables),) = listed()["_meta"]["hostvars"].items()
-    return Scenario(INVENTORY, name, str(variables["aws_private_ip_address"]))
+    return found()
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +28,7 @@ def identity(scenario: Scenario) -> str:
 
 @pytest.fixture(scope="module")
 def host(scenario: Scenario) -> Host:
-    extra = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR"
-    return testinfra.get_host(
-        f"ssh://admin@{scenario.address}?sudo=true", ssh_identity_file=str(KEY), ssh_extra_args=extra
-    )
+    return over_ssh(scenario)
 
 
 @pytest.fixture(scope="module")

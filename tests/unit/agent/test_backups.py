@@ -309,8 +309,18 @@ def test_a_snapshot_that_is_not_there(asked: tuple[str, float, bool], said: str)
         ledger.pick(several(), Named, *asked)  # type: ignore[arg-type]
 
 
+def test_a_snapshot_from_the_future_is_not_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock is wrong, or was: only what is named, or older than a moment that is, is taken."""
+    monkeypatch.setattr(ledger.time, "time", lambda: 2 * HOUR)
+    with pytest.raises(DroverError, match=r"snapshot cccccccc is of .*one of them is wrong"):
+        ledger.pick(several(), Named, "", 0.0, False)  # type: ignore[arg-type]
+    for asked in (("ccc", 0.0, False), ("", 2 * HOUR, False), ("", 0.0, True)):
+        assert ledger.pick(several(), Named, *asked)  # type: ignore[arg-type]
+
+
 def test_nothing_is_forgotten_in_doubt() -> None:
     found = several()
+    assert "one of them is wrong" in retention.doubt(found, 2 * HOUR, 26 * HOUR)
     assert "h old" in retention.doubt(found, 30 * HOUR, 26 * HOUR)
     assert retention.doubt(found, 4 * HOUR, 26 * HOUR) == ""
     assert "failed" in retention.doubt(

@@ -138,6 +138,8 @@ def _backups(verbs: Any) -> None:
     retention = verbs.add_parser("retention", help="forget old backups, check the repository")
     escrow = verbs.add_parser("escrow", help="add a key to be kept offline, and show it once")
     overview = verbs.add_parser("backups", help="how old the newest backups are, and which were verified")
+    by_hand = verbs.add_parser("restic", help="restic with this host's repository and key; `-- WORDS`")
+    by_hand.add_argument("words", nargs="+", metavar="WORDS")
     dump = verbs.add_parser("dump", help="write a database's dump to standard output; for restic")
     dump.add_argument("job", metavar="STACK/NAME")
     for name, verb in {
@@ -154,6 +156,7 @@ def _backups(verbs: Any) -> None:
     _json(overview)
     escrow.set_defaults(command="escrow")
     overview.set_defaults(command="backups")
+    by_hand.set_defaults(command="restic")
     dump.set_defaults(command="dump")
 
 

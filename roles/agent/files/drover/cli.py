@@ -267,5 +267,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "report": _report,
     "send": _send,
     "version": _version,
-    **dict.fromkeys(("backup", "backups", "dump", "verify", "restore", "retention", "escrow"), _data),
+    **dict.fromkeys(
+        ("backup", "backups", "dump", "verify", "restore", "retention", "escrow", "restic"), _data
+    ),
 }

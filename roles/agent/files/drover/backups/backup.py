@@ -68,11 +68,22 @@ def unknown(host: Host, problems: Mapping[str, str]) -> dict[str, Outcome]:
 
 def one(host: Host, restic: Restic, job: Job) -> Outcome:
     """A snapshot that counts, or an error."""
+    _in_order(host, restic, job)
     work = _volume if job.wanted.engine == FILES else _database
     identity, told = work(host, restic, job)
     told["disk"] = jobs.size(jobs.folder(host.layout, host.run, job))
     ledger.add_record(restic, job, identity, told)
     return Outcome("ok", "", identity, int(told["bytes"]))
+
+
+def _in_order(host: Host, restic: Restic, job: Job) -> None:
+    """Nothing counts that is older than what is there; the repository is asked where this host doubts."""
+    now = time.time()
+    if any(row.at > now + ledger.SKEW for row in host.state.kept(job.name)):
+        for each in ledger.complete(restic, job)[-1:]:
+            wrong = ledger.ahead(each.data, now)
+            if wrong:
+                raise DroverError(wrong)
 
 
 def _database(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:

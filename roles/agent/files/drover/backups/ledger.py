@@ -22,6 +22,7 @@ from drover.table import stamp
 DATA, RECORD, VERDICT = "data", "record", "verdict"  # tags
 OF, RESULT = "of=", "result="  # beginnings of tags
 VERIFIED, FAILED, UNVERIFIED = "verified", "failed", "unverified"
+SKEW = 600.0  # seconds that two clocks may differ
 
 
 class Complete(NamedTuple):
@@ -71,7 +72,20 @@ def pick(found: Sequence[Complete], job: Job, snapshot: str, at: float, verified
     if not fitting:
         what = "verified snapshot" if verified else "snapshot"
         raise DroverError(f"{job.name}: there is no {what}{f' from before {stamp(at)}' if at else ''}")
+    wrong = ahead(fitting[-1].data, time.time())
+    if wrong:
+        raise DroverError(f"{job.name}: {wrong}")
     return fitting[-1]
+
+
+def ahead(newest: Snapshot, now: float) -> str:
+    """What is wrong with a snapshot from the future, which would be the newest until then, or nothing."""
+    if newest.at <= now + SKEW:
+        return ""
+    return (
+        f"the clock says {stamp(now)}, and snapshot {newest.identity[:8]} is of {stamp(newest.at)}: one of "
+        "them is wrong. Set the clock, or forget that snapshot: docs/backups.md"
+    )
 
 
 def record(restic: Restic, found: Complete) -> dict[str, Any]:

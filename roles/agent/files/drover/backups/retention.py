@@ -74,6 +74,9 @@ def doubt(found: list[Complete], now: float, max_age: float) -> str:
     """Why old snapshots are still needed; empty if they are not."""
     if not found:
         return "there is no snapshot that counts"
+    wrong = ledger.ahead(found[-1].data, now)
+    if wrong:
+        return wrong
     age = now - found[-1].data.at
     if age > max_age:
         return f"the newest snapshot is {age / 3600:.0f} h old"

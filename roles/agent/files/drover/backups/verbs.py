@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,7 @@ from drover.backups.backup import Outcome
 from drover.backups.restic import Restic
 from drover.host import Host, locked
 from drover.layout import Layout
-from drover.run import DroverError, runner
+from drover.run import DroverError, environment, runner
 from drover.state import Kept, State
 
 GOOD = frozenset({"ok", ledger.VERIFIED, "would restore"})
@@ -166,6 +167,13 @@ def _escrow(wish: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
+def _restic(wish: argparse.Namespace, layout: Layout) -> int:
+    """It takes this program's place."""
+    restic = Restic(layout, runner(), settings.need(layout))
+    command = restic.command(*wish.words)
+    os.execve(command[0], command, {**environment(), **restic.variables})  # noqa: S606  no shell is meant
+
+
 VERBS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "backup": _backup,
     "backups": _overview,
@@ -174,4 +182,5 @@ VERBS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "restore": _restore,
     "retention": _retention,
     "escrow": _escrow,
+    "restic": _restic,
 }
