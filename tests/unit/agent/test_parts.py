@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from drover import compose, disk, facts, health, proxy, release, routes, secrets, state, wishes
+from drover import compose, database, disk, facts, health, proxy, release, routes, secrets, wishes
 from drover.docker import Container, Dependency, dependencies, parse, seconds
 from drover.layout import Layout
 from drover.lock import held
@@ -558,7 +558,7 @@ def test_two_that_open_a_new_state_at_the_same_time_both_get_it(
             State(path).record(ROW)
             return SimpleNamespace(fetchone=lambda: rows[0])
 
-    monkeypatch.setattr(state, "_connect", lambda path: sqlite3.connect(path, factory=Slow))
+    monkeypatch.setattr(database, "opened", lambda path: sqlite3.connect(path, factory=Slow))
     assert State(path).last()["shop"] == ROW
 
 

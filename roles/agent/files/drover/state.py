@@ -9,54 +9,16 @@ contents only: the next apply looks at what runs and records it again.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-VERSION = 4
+from drover import database
+
 HISTORY_ROWS = 5000
 KEPT_ROWS = 20_000
-SCHEMA = """
-CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
-  stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, result TEXT NOT NULL,
-  seconds REAL NOT NULL, detail TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '');
-CREATE INDEX history_stack ON history (stack, id);
-CREATE TABLE applied (stack TEXT NOT NULL, release TEXT NOT NULL, service TEXT NOT NULL, hash TEXT NOT NULL,
-  networks TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (stack, release, service));
-CREATE TABLE images (id TEXT PRIMARY KEY, uid INTEGER NOT NULL);
-CREATE TABLE events (id INTEGER PRIMARY KEY, at REAL NOT NULL, key TEXT NOT NULL, severity TEXT NOT NULL,
-  title TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next REAL NOT NULL DEFAULT 0,
-  sent REAL, delivered TEXT NOT NULL DEFAULT '[]', error TEXT NOT NULL DEFAULT '');
-CREATE INDEX events_key ON events (key, at);
-CREATE TABLE marks (stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL,
-  who TEXT NOT NULL, PRIMARY KEY (stack, release));
-CREATE TABLE deploy_lock (id INTEGER PRIMARY KEY CHECK (id = 1), who TEXT NOT NULL, at REAL NOT NULL,
-  reason TEXT NOT NULL);
-CREATE TABLE kept (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, job TEXT NOT NULL, snapshot TEXT NOT NULL,
-  at REAL NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL, result TEXT NOT NULL, text TEXT NOT NULL);
-CREATE INDEX kept_job ON kept (job, kind, id);
-"""
-UPGRADES = {  # from this version to the next
-    1: """
-ALTER TABLE events ADD COLUMN delivered TEXT NOT NULL DEFAULT '[]';
-ALTER TABLE events ADD COLUMN error TEXT NOT NULL DEFAULT '';
-""",
-    2: """
-ALTER TABLE history ADD COLUMN reason TEXT NOT NULL DEFAULT '';
-CREATE TABLE marks (stack TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL,
-  who TEXT NOT NULL, PRIMARY KEY (stack, release));
-CREATE TABLE deploy_lock (id INTEGER PRIMARY KEY CHECK (id = 1), who TEXT NOT NULL, at REAL NOT NULL,
-  reason TEXT NOT NULL);
-""",
-    3: """
-CREATE TABLE kept (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, job TEXT NOT NULL, snapshot TEXT NOT NULL,
-  at REAL NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL, result TEXT NOT NULL, text TEXT NOT NULL);
-CREATE INDEX kept_job ON kept (job, kind, id);
-""",
-}
 
 
 class Seen(NamedTuple):
@@ -134,17 +96,17 @@ class State:
     def _begin(self) -> sqlite3.Connection:
         if not self.write:
             try:
-                return _read_only(self.path)
+                return database.read_only(self.path)
             except sqlite3.Error:
-                return _prepared(sqlite3.connect(":memory:"))
+                return database.prepared(sqlite3.connect(":memory:"))
         self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         try:
-            return _prepared(_connect(self.path))
+            return database.prepared(database.opened(self.path))
         except sqlite3.OperationalError:
             raise  # full, locked or not ours to write: the file itself is whole
         except sqlite3.DatabaseError:
             self.path.replace(self.path.with_name(f"{self.path.name}.broken-{int(time.time())}"))
-            return _prepared(_connect(self.path))
+            return database.prepared(database.opened(self.path))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -296,40 +258,3 @@ class State:
 def _row(columns: tuple[Any, ...]) -> Row:
     """A line as it lies in the table, its number first; a reader may meet one without the newest column."""
     return Row(*columns[1:])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = sqlite3.connect(path, timeout=10)
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
-    connection.execute("SELECT 1 FROM history").fetchall()[:0]
-    return connection
-
-
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Create the tables in a new file, or change those of an older agent; all or none.
-
-    Whoever finds something to do takes the write lock and looks again: another process may have been faster.
-    """
-    if _version(connection) < VERSION:
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            _upgrade(connection, _version(connection))
-    return connection
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """One by one: `executescript` would commit, and let go of the lock, before its first statement."""
-    scripts = [UPGRADES[step] for step in range(version, VERSION)] if version else [SCHEMA]
-    for statement in ";".join(scripts).split(";") if version < VERSION else ():
-        connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {max(version, VERSION)}")
