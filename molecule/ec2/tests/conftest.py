@@ -14,6 +14,8 @@ from testinfra.host import Host
 
 from localcloud import account, authority, cloud
 
+from .s3 import SUM, drover, psql
+
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
@@ -42,6 +44,15 @@ def sdk(host: Host) -> Host:
 def backed_up(host: Host) -> None:
     """A host is not well as long as there is no backup."""
     host.check_output("drover backup")
+
+
+@pytest.fixture(scope="module")
+def rows(host: Host) -> str:
+    """A table in the database, of which there is a backup; its sum."""
+    psql(host, "DROP TABLE IF EXISTS bookings; CREATE TABLE bookings (id int PRIMARY KEY, note text);")
+    psql(host, "INSERT INTO bookings SELECT n, 'canary-' || n FROM generate_series(1, 500) AS n;")
+    assert drover(host, "backup")["result"] == "ok"
+    return psql(host, SUM)
 
 
 @pytest.fixture(scope="module")

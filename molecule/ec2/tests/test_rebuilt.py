@@ -11,7 +11,7 @@ from shared.instances import found, over_ssh
 from shared.scenario import ROOT, Scenario, eventually
 from testinfra.host import Host
 
-from .test_backups import SUM, drover, psql
+from .s3 import SUM, drover, psql
 
 ADD = "INSERT INTO bookings SELECT n, 'canary-' || n FROM generate_series({}, {}) AS n;"
 
