@@ -8,6 +8,7 @@ Docker cost several times as much and a client of Docker that is killed leaves i
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -247,6 +248,7 @@ def ask(
 def read(path: Path, client: Client) -> Iterator[bytes]:
     """What the client writes into the pipe, to its end. It may end without having opened it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    widen(descriptor)
     try:
         waiting = select.poll()
         waiting.register(descriptor, select.POLLIN)
@@ -263,6 +265,12 @@ def read(path: Path, client: Client) -> Iterator[bytes]:
                     client.wait(POLL)
     finally:
         os.close(descriptor)
+
+
+def widen(descriptor: int) -> None:
+    """A pipe of a chunk's size, so that both ends work at the same time; it works with a smaller one too."""
+    with suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 def write(path: Path, client: Client, chunks: Iterable[bytes]) -> None:
@@ -287,6 +295,7 @@ def _opened(path: Path, client: Client) -> int | None:
                 client.wait(POLL)
             continue
         os.set_blocking(descriptor, True)
+        widen(descriptor)
         return descriptor
     return None
 

@@ -76,18 +76,19 @@ class Parts:
         end = text.find(END, at)
         if end < 0:
             last = max(at, len(text) - len(END) + 1)
-            self._count(line, text[at:last])
+            self._count(line, text, at, last)
             self._kept = text[last:]
             return -1
-        self._count(line, text[at : end + 1])
+        self._count(line, text, at, end + 1)
         self._line = None
         return end + len(END)
 
-    def _count(self, line: Line, rows: bytes) -> None:
-        self._rows[line.part or ""] += rows.count(b"\n")
-        self._add(line.part, rows)
+    def _count(self, line: Line, text: bytes, at: int, end: int) -> None:
+        """Rows are most of a dump: they are looked at where they lie."""
+        self._rows[line.part or ""] += text.count(b"\n", at, end)
+        self._add(line.part, memoryview(text)[at:end])
 
-    def _add(self, part: str | None, content: bytes) -> None:
+    def _add(self, part: str | None, content: bytes | memoryview) -> None:
         if part is not None:
             self._digests.setdefault(part or REST, hashlib.sha256()).update(content)
 

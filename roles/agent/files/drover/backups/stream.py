@@ -52,6 +52,8 @@ def taken(
     """Dump what the server has; its record. Bytes go to the descriptor, if there is one."""
     before = sampled(host, job, which, engine, SAMPLES)
     parts = Parts(engine.reader(which.variables))
+    if descriptor is not None:
+        clients.widen(descriptor)
     with clients.pipe(host.layout, job, which.uid) as path:
         client = clients.Client(host, job, which, engine, "dump", {})
         try:
