@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -60,6 +61,12 @@ def need(layout: Layout) -> Settings:
     if found is None:
         raise DroverError("no backups are made here: drover_platform.backup.repository is not set")
     return found
+
+
+def word(layout: Layout, text: str) -> str:
+    """The same for the same text; nobody guesses it without the repository's password."""
+    password = layout.backup.with_name("backup.password").read_bytes()
+    return hmac.new(password, text.encode(), "sha256").hexdigest()[:32]
 
 
 def _environment(layout: Layout) -> dict[str, str]:

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from drover import disk, docker
-from drover.backups import clients
+from drover.backups import clients, settings
 from drover.backups.clients import Server
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import Job
@@ -39,7 +39,8 @@ def dump(host: Host, job: Job) -> None:
         which = clients.server(host, job, engine)
         if not which.running:
             raise DroverError("the database does not run")
-        record = taken(host, job, which, engine, sys.stdout.fileno())
+        word = settings.word(host.layout, job.name)
+        record = taken(host, job, which, engine, sys.stdout.fileno(), WORD=word)
     except (DroverError, OSError) as error:
         _write(host, job, {"failed": str(error)})
         raise
@@ -47,15 +48,18 @@ def dump(host: Host, job: Job) -> None:
 
 
 def taken(
-    host: Host, job: Job, which: Server, engine: ModuleType, descriptor: int | None = None
+    host: Host, job: Job, which: Server, engine: ModuleType, descriptor: int | None = None, **more: str
 ) -> dict[str, Any]:
-    """Dump what the server has; its record. Bytes go to the descriptor, if there is one."""
+    """Dump what the server has; its record. Bytes go to the descriptor, if there is one.
+
+    `more`: what else the engine's script is told, in variables.
+    """
     before = sampled(host, job, which, engine, SAMPLES)
     parts = Parts(engine.reader(which.variables))
     if descriptor is not None:
         clients.widen(descriptor)
     with clients.pipe(host.layout, job, which.uid) as path:
-        client = clients.Client(host, job, which, engine, "dump", {})
+        client = clients.Client(host, job, which, engine, "dump", more)
         try:
             for chunk in clients.read(path, client):
                 parts.feed(chunk)

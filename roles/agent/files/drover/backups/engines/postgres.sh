@@ -4,10 +4,13 @@ if [ -z "$PGPASSWORD" ] && [ -n "${POSTGRES_PASSWORD_FILE-}" ]; then
   PGPASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")"
 fi
 
-# Statistics are made anew, and would never be the same twice.
+# Statistics are made anew, and would never be the same twice. Nor would the word that keeps psql from commands
+# in the data: with one of the job's own, beginning and end of an unchanged dump are not stored again.
 dump() {
   set --
-  if pg_dumpall --help | grep -q -e --no-statistics; then set -- --no-statistics; fi
+  known="$(pg_dumpall --help)"
+  case "$known" in *--no-statistics*) set -- --no-statistics ;; esac
+  case "$known" in *--restrict-key*) set -- "$@" ${WORD:+"--restrict-key=$WORD"} ;; esac
   exec pg_dumpall --no-password --database=template1 "$@" >"$PIPE"
 }
 
