@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,13 @@ class Agent:
 
     def restore(self, job: str, *words: str) -> None:
         self.run("restore", job, *words)
+
+    def beside(self, job: str) -> str:
+        """A copy of the name `look`; the command that removes it, as it was told."""
+        text = str(self.run("restore", job, "--beside", "look")["jobs"][job]["text"])
+        found = re.search("remove (?:it|both): (.*)", text)
+        assert found, text
+        return found[1]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from shared.scenario import containers, eventually, fetch, started
+from shared.scenario import containers, eventually, fetch, service, started
 from testinfra.host import Host
 
 from .conftest import Agent, begin, ours
@@ -63,26 +63,30 @@ def test_which_snapshot_it_is(host: Host, agent: Agent) -> None:
 
 def test_a_database_beside_is_only_to_be_looked_at(host: Host, agent: Agent) -> None:
     before = started(host)
-    agent.restore("ledger/db", "--beside", "look")
+    remove = agent.beside("ledger/db")
     try:
         (look,) = (each for name, each in containers(host).items() if name == "look")
         assert look["HostConfig"]["NetworkMode"] == "none" and not look["HostConfig"]["PortBindings"]
         asked = "docker exec look psql -U ledger -qAtc 'SELECT count(*) FROM bookings'"
         assert host.check_output(asked) == "500"
         assert {name: each for name, each in started(host).items() if name != "look"} == before
-        assert "look" in agent.refuses("restore", "ledger/db", "--beside", "look")
+        assert remove in agent.refuses("restore", "ledger/db", "--beside", "look")
+        name = service(host, "ledger", "db")
+        assert "no copy" in agent.refuses("restore", "ledger/db", "--beside", name)
     finally:
-        host.check_output("docker rm -f look && docker volume rm look")
+        host.check_output(remove)
+    assert not host.run("docker volume ls -q --filter name=^look$").stdout
+    assert started(host) == before
 
 
 def test_a_folder_beside(host: Host, agent: Agent) -> None:
     before = FOLDER.content(host)
-    agent.restore("files/media", "--beside", "look")
+    remove = agent.beside("files/media")
     try:
         place = host.check_output("docker volume inspect -f '{{.Mountpoint}}' look")
         assert host.check_output(FOLDER.show.replace("/srv/stacks/files/data/media", place)) == before
     finally:
-        host.check_output("docker volume rm look")
+        host.check_output(remove)
 
 
 def interrupted(host: Host, agent: Agent, engine: Engine, seconds: float) -> None:

@@ -135,6 +135,21 @@ def _backups(verbs: Any) -> None:
     restore.add_argument("--other-version", action="store_true", help="into another version of the database")
     restore.add_argument("--check", action="store_true", help="only say what would be done")
 
+    bring = verbs.add_parser("import", help="take over a dump, or files, of another server")
+    bring.add_argument("job", metavar="STACK/NAME")
+    bring.add_argument(
+        "path", type=Path, metavar="PATH", help="on this host; packed by gzip, zstd, xz or bzip2, or not"
+    )
+    bring.add_argument(
+        "--replace", action="store_true", help="replace data that is there; it is kept a while"
+    )
+    bring.add_argument(
+        "--no-owner",
+        action="store_true",
+        help="roles that a pg_dump names need not exist: what is theirs belongs to the database's own user",
+    )
+    bring.add_argument("--check", action="store_true", help="only say what would be done")
+
     retention = verbs.add_parser("retention", help="forget old backups, check the repository")
     escrow = verbs.add_parser("escrow", help="add a key to be kept offline, and show it once")
     overview = verbs.add_parser("backups", help="how old the newest backups are, and which were verified")
@@ -146,6 +161,7 @@ def _backups(verbs: Any) -> None:
         "backup": backup,
         "verify": verify,
         "restore": restore,
+        "import": bring,
         "retention": retention,
     }.items():
         _waits(verb)

@@ -268,6 +268,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "send": _send,
     "version": _version,
     **dict.fromkeys(
-        ("backup", "backups", "dump", "verify", "restore", "retention", "escrow", "restic"), _data
+        ("backup", "backups", "dump", "verify", "restore", "import", "retention", "escrow", "restic"), _data
     ),
 }

@@ -92,11 +92,21 @@ def _finish(process: subprocess.Popen[str], stdin: str, timeout: float) -> Resul
         out, err = process.communicate(stdin or None, timeout)
     except subprocess.TimeoutExpired:
         _end(process)
-        return Result(TIMED_OUT, "", f"no end after {timeout:.0f} s")
+        out, err = _said(process)
+        return Result(TIMED_OUT, out, f"{err.rstrip()}\nno end after {timeout:.0f} s".lstrip())
     except BaseException:
         _end(process)
         raise
     return Result(process.returncode, out or "", err or "")
+
+
+def _said(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a command said that was ended; nothing if somebody else has its streams now."""
+    try:
+        out, err = process.communicate(timeout=3)
+    except subprocess.TimeoutExpired:
+        return "", ""
+    return out or "", err or ""
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -32,6 +32,7 @@ class Outcome(NamedTuple):
     snapshot: str = ""
     bytes: int = 0
     seconds: float = 0.0
+    content: Mapping[str, str] = {}  # part → how much is in it, where somebody should look at it
 
 
 def every(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]:
@@ -68,6 +69,7 @@ def unknown(host: Host, problems: Mapping[str, str]) -> dict[str, Outcome]:
 
 def one(host: Host, restic: Restic, job: Job) -> Outcome:
     """A snapshot that counts, or an error."""
+    restic.need_writable()
     _in_order(host, restic, job)
     work = _volume if job.wanted.engine == FILES else _database
     identity, told = work(host, restic, job)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from drover import docker
 from drover.backups.jobs import Job
-from drover.docker import of_stack
+from drover.docker import Container, of_stack
 from drover.host import Host
 from drover.layout import Layout
 from drover.run import DroverError, environment
@@ -36,6 +36,7 @@ MEMORY = "160m"  # of a client
 NOBODY = 65534
 CHUNK = 1 << 20
 POLL = 0.2  # seconds
+SECONDS = 12 * 3600.0  # that one may take
 LAST = 4000  # characters of what a client said
 SCRATCH_FOLDER = ".drover-scratch-"  # beginning of the name of a data folder that is filled
 INIT = "/docker-entrypoint-initdb.d"
@@ -57,13 +58,20 @@ class Server(NamedTuple):
     grace: int  # seconds that it may take to stop
 
 
+def container(host: Host, job: Job) -> Container | None:
+    """The job's, if it was ever made."""
+    own = of_stack(docker.observe(host.run), job.wish.stack)
+    return next((each for each in own if each.hash and each.service == job.wanted.service), None)
+
+
 def server(host: Host, job: Job, engine: ModuleType) -> Server:
     """The job's container; an expected database that is absent is an error."""
-    own = [each for each in of_stack(docker.observe(host.run), job.wish.stack) if each.hash]
-    found = [each for each in own if each.service == job.wanted.service]
-    if not found:
-        raise DroverError(f"{job.name}: there is no container of {job.wanted.service}")
-    shown = host.run(docker.inspect_command([found[0].identity]))
+    found = container(host, job)
+    if found is None:
+        raise DroverError(
+            f"{job.name}: there is no container of {job.wanted.service}; drover apply makes it, if it can"
+        )
+    shown = host.run(docker.inspect_command([found.identity]))
     if shown.code:
         raise DroverError(f"{job.name}: {shown.words}")
     return _server(json.loads(shown.out)[0], engine, _uid(host.layout, job))
@@ -243,6 +251,17 @@ def ask(
         docker.do(
             host.run, ["docker", "rm", "--force", "--volumes", client_name(job)], allowed="No such container"
         )
+
+
+def give(host: Host, job: Job, which: Server, engine: ModuleType, words: str, chunks: Iterable[bytes]) -> str:
+    """Let one of the engine's functions read these from its pipe; what it says."""
+    with pipe(host.layout, job, which.uid) as path:
+        client = Client(host, job, which, engine, words, {})
+        try:
+            write(path, client, chunks)
+            return client.finish(SECONDS)
+        finally:
+            client.kill()
 
 
 def read(path: Path, client: Client) -> Iterator[bytes]:

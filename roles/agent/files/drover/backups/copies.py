@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from drover import docker
-from drover.backups import clients, files, stream
-from drover.backups.clients import Client, Server
+from drover.backups import clients, dumps, files, jobs, stream
+from drover.backups.clients import Server
+from drover.backups.dumps import Dump
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import FILES, Job
 from drover.backups.ledger import Complete
@@ -30,7 +31,11 @@ from drover.run import DroverError
 
 ALL = 2**31  # samples: in a copy nothing is left out
 SHELL_SECONDS = 600.0
+COUNT_SECONDS = 3600.0
 NETWORK = "none"
+Chunks = Callable[[IO[bytes], Mapping[str, str]], Iterable[bytes]]
+"""A dump → its bytes as a function of the engine's wants them."""
+TOPS = 8  # names that are told
 
 
 class Copy:
@@ -74,27 +79,48 @@ class Copy:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _load(self, restic: Restic, found: Complete) -> None:
-        engine, path = self._engine, found.data.paths[0]
+        with restic.stream(found.data.identity, found.data.paths[0]) as dump:
+            self.load(dump, "load", self._engine.filtered)
+
+    def load(self, dump: IO[bytes], words: str, chunks: Chunks) -> str:
+        """Let a server have a dump: as the file that it begins with, or by one of the engine's functions.
+
+        What the function says.
+        """
+        engine = self._engine
         if engine.SEED:
-            with (
-                restic.stream(found.data.identity, path) as dump,
-                (self.room.place / engine.SEED).open("wb") as file,
-            ):
+            with (self.room.place / engine.SEED).open("wb") as file:
                 shutil.copyfileobj(dump, file, files.CHUNK)
-            self.server = self._begin(engine)
-            return
-        self.server = which = self._begin(engine)
-        with clients.pipe(self.host.layout, self.job, which.uid) as pipe:
-            client = Client(self.host, self.job, which, engine, "load", {})
-            try:
-                with restic.stream(found.data.identity, path) as dump:
-                    clients.write(pipe, client, engine.filtered(dump, which.variables))
-                    client.finish(stream.SECONDS)
-            except DroverError as error:
-                said = last_words(self.host.run, self.name)
-                raise DroverError(f"the snapshot does not load: {error}\n{said}".rstrip()) from None
-            finally:
-                client.kill()
+        self.server = which = self.server or self._begin(engine)
+        if engine.SEED:
+            return ""
+        try:
+            return clients.give(self.host, self.job, which, engine, words, chunks(dump, which.variables))
+        except DroverError as error:
+            raise DroverError(f"the dump does not load: {error}\n{self._last_words()}".rstrip()) from None
+
+    def _last_words(self) -> str:
+        return last_words(self.host.run, self.name)
+
+    def unpack(self, dump: Dump) -> None:
+        """Have the files of a folder or an archive; the folder itself stays as the stack's own is."""
+        path, place = str(dump.found.path), self.room.place
+        if dump.found.kind is dumps.FOLDER:
+            command = ["cp", "--archive", "--no-target-directory", "--", path, str(place)]
+        else:
+            rights = ["--numeric-owner", "--preserve-permissions"]
+            command = ["tar", "--extract", *rights, f"--directory={place}", f"--file={path}"]
+        own = self._own_folder()
+        done = self.host.run(command, timeout=clients.SECONDS)
+        if done.code:
+            raise DroverError(f"{command[0]}: {done.words[-clients.LAST :]}")
+        os.chown(place, own.st_uid, own.st_gid)
+        place.chmod(own.st_mode & 0o7777)
+
+    def _own_folder(self) -> os.stat_result:
+        """How the folder is whose place this takes."""
+        target = jobs.folder(self.host.layout, self.host.run, self.job)
+        return (target if target.exists() else self.room.place).stat()
 
     def _begin(self, engine: ModuleType) -> Server:
         """A server like the stack's own, on no network, over this room."""
@@ -170,6 +196,21 @@ class Copy:
         if high < stream.SAMPLES and not low <= len(there) <= high:
             said.append(f"{len(there)} keys, where there were {low if low == high else f'{low} to {high}'}")
         return said
+
+    def content(self) -> dict[str, str]:
+        """How much is in it, part by part, for a person."""
+        if not self.server:
+            found = files.look(self.room.place)
+            tops = sorted(each.name for each in self.room.place.iterdir())
+            more = f" and {len(tops) - TOPS} more" if len(tops) > TOPS else ""
+            size = f"{len(found.files) - 1} files and folders, {found.size / 1e6:.1f} MB"
+            return {"files": f"{size}: {', '.join(tops[:TOPS])}{more}"}
+        try:
+            said = clients.ask(self.host, self.job, self.server, self._engine, "count", COUNT_SECONDS)
+        except DroverError as error:
+            raise DroverError(f"the dump does not load: {error}\n{self._last_words()}".rstrip()) from None
+        rows = [line.rpartition("\t") for line in said.splitlines() if "\t" in line]
+        return {part: number for part, _, number in rows}
 
     # And after
 

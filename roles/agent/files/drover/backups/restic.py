@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +18,8 @@ from drover.layout import Layout
 from drover.run import DroverError, Result, Runner, environment
 
 LIMIT = 12 * 3600.0  # seconds for one command
+ELSEWHERE = ("s3:", "rest:", "sftp:", "b2:", "azure:", "gs:", "swift:", "rclone:")
+PROBE = 1 << 16  # bytes
 LOCKED = "5m"  # that restic waits for another one
 MISSING, BUSY, WRONG_KEY, INCOMPLETE = 10, 11, 12, 3  # restic's exit codes
 ENDED = {
@@ -72,6 +76,19 @@ class Restic:
         return DroverError(said or f"restic: {_last(done)}")
 
     # The repository
+
+    def need_writable(self) -> None:
+        """Of a folder: that a file can be written, for which restic would try a quarter of an hour."""
+        place = Path(self.settings.repository.removeprefix("local:"))
+        if self.settings.repository.startswith(ELSEWHERE) or not place.is_dir():
+            return
+        try:
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(b"\0" * PROBE)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise DroverError(f"the repository {place} cannot be written: {error.strerror}") from None
 
     def is_there(self) -> bool:
         """Whether it exists and opens. Asks without a lock."""

@@ -1,39 +1,28 @@
 # GPL-3.0-or-later
 """`drover restore`: a snapshot becomes a copy, the copy is compared, and only then it takes the data's place.
 
-All that takes time is done while the stack serves. Then: the page of maintenance, the stack's containers
-stop, copy and data change places at one moment, everything starts. What was there is kept. Killed anywhere,
-either the old data is in its place or the new, and `drover apply` or a boot starts what is stopped.
+All that takes time is done while the stack serves; the rest is place.py's.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from drover import docker, finish
-from drover.apply import Options, apply
-from drover.backups import clients, jobs, ledger, room, verify
+from drover.backups import jobs, ledger, place, room, verify
 from drover.backups.backup import Outcome
 from drover.backups.copies import Copy
-from drover.backups.engines import ENGINES
 from drover.backups.jobs import FILES, Job
 from drover.backups.ledger import Complete
 from drover.backups.restic import Restic
 from drover.backups.room import Room
-from drover.docker import of_stack
 from drover.errors import TROUBLE
-from drover.host import Host, locked
+from drover.host import Host
 from drover.record import redactor
 from drover.run import DroverError
 from drover.state import Kept
 from drover.table import stamp
-from drover.watch import Watch
-from drover.wishes import every, standing
-
-LOCK_SECONDS = 300.0
 
 
 class Asked(NamedTuple):
@@ -61,12 +50,11 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
     if asked.beside and len(wanted) != 1:
         raise DroverError("--beside is for one database or volume: name it as STACK/NAME")
     chosen = [_choose(host, restic, job, asked) for job in wanted]
-    said = [text for each in chosen for text in _refusals(host, each, asked)]
-    if said:
-        raise DroverError("nothing was changed: " + "; ".join(said))
-    need = sum(verify.weight(each.told) for each in chosen)
-    for each in chosen:
-        room.need(jobs.folder(host.layout, host.run, each.job), need, restic.settings.reserve)
+    _refuse(host, chosen, asked)
+    if not asked.check:
+        for wish in {each.job.wish.stack: each.job.wish for each in _lacking(host, chosen)}.values():
+            place.make(host, wish)
+    _need_room(host, chosen, restic.settings.reserve)
     if asked.check:
         return {each.job.name: Outcome("would restore", _planned(host, each, asked)) for each in chosen}
     if asked.beside:
@@ -78,6 +66,26 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
             host, restic, [each for each in chosen if each.job.wish.stack == stack]
         ).items()
     }
+
+
+def _refuse(host: Host, chosen: Sequence[Chosen], asked: Asked) -> None:
+    said = [text for each in chosen for text in _refusals(host, each, asked)]
+    if said:
+        raise DroverError("nothing was changed: " + "; ".join(said))
+    if asked.beside:
+        room.need_free(host, asked.beside)
+
+
+def _lacking(host: Host, chosen: Sequence[Chosen]) -> list[Chosen]:
+    return [each for each in chosen if place.lacks(host, each.job)]
+
+
+def _need_room(host: Host, chosen: Sequence[Chosen], reserve: int) -> None:
+    """For all of them; where one's volume was never made, which is in a dry run alone, nobody knows."""
+    lacking, need = _lacking(host, chosen), sum(verify.weight(each.told) for each in chosen)
+    for each in chosen:
+        if each not in lacking:
+            room.need(jobs.folder(host.layout, host.run, each.job), need, reserve)
 
 
 def _choose(host: Host, restic: Restic, job: Job, asked: Asked) -> Chosen:
@@ -93,14 +101,14 @@ def _refusals(host: Host, each: Chosen, asked: Asked) -> list[str]:
         )
         return said
     if each.job.wanted.engine != FILES:
-        which = clients.server(host, each.job, ENGINES[each.job.wanted.engine])
-        before, now = _version(str(each.told["image"])), _version(which.image)
+        image = each.job.wish.services[each.job.wanted.service].image
+        before, now = _version(str(each.told["image"])), _version(image)
         if before != now and not asked.other_version:
             said.append(
-                f"{each.job.name}: the snapshot was taken with {each.told['image']}, and {which.image} runs: "
+                f"{each.job.name}: the snapshot was taken with {each.told['image']}, and {image} runs: "
                 "take the version back, or say --other-version"
             )
-    if not asked.beside and not asked.replace and _is_filled(host, each.job):
+    if not asked.beside and not asked.replace and place.is_filled(host, each.job):
         said.append(
             f"{each.job.name}: there is data; say --replace to have it replaced (it is kept for "
             "some days), or --beside NAME to look first"
@@ -112,14 +120,6 @@ def _version(image: str) -> str:
     """What two images have to have in common: the repository and the first number of the tag."""
     name, _, tag = image.partition("@")[0].rpartition(":")
     return f"{name}:{tag.partition('.')[0].partition('-')[0]}"
-
-
-def _is_filled(host: Host, job: Job) -> bool:
-    try:
-        place = jobs.folder(host.layout, host.run, job)
-    except DroverError:
-        return False
-    return any(files for _, _, files in os.walk(place))
 
 
 def _planned(host: Host, each: Chosen, asked: Asked) -> str:
@@ -147,20 +147,29 @@ def _planned(host: Host, each: Chosen, asked: Asked) -> str:
 
 def _beside(host: Host, restic: Restic, each: Chosen, name: str) -> Outcome:
     began = time.time()
-    place = room.make(host, each.job, name)
-    copy = Copy(host, each.job, each.told, place, name)
+    made = room.make(host, each.job, name)
+    copy = Copy(host, each.job, each.told, made, name)
     try:
         copy.fill(restic, each.found)
         said = copy.differences()
     except BaseException:
         copy.end()
-        room.drop(host, place)
+        room.drop(host, made)
         raise
-    look = f"container {name}, on no network: docker exec -it {name} sh" if copy.server else f"{place.place}"
-    text = f"snapshot of {stamp(each.found.data.at)} is in {look}"
-    if said:
-        text += "; it is not what was recorded: " + "; ".join(said)
+    odd = f", which is not what was recorded ({'; '.join(said)})," if said else ""
+    text = f"snapshot of {stamp(each.found.data.at)}{odd} is in {_look(copy, made)}"
     return _told(host, each, Outcome("failed" if said else "ok", text), began)
+
+
+def _look(copy: Copy, made: Room) -> str:
+    """Where a copy is, and how it goes again."""
+    name = made.source
+    if not copy.server:
+        return f"volume {name}, which is {made.place}; remove it: {room.removal(name, container=False)}"
+    return (
+        f"volume {name} and in container {name}, on no network: docker exec -it {name} sh; remove both: "
+        f"{room.removal(name, container=True)}"
+    )
 
 
 # Into place
@@ -173,12 +182,13 @@ def _stack(host: Host, restic: Restic, chosen: Sequence[Chosen]) -> dict[str, Ou
     try:
         for each in chosen:
             rooms.append((each, _copied(host, restic, each)))
-        _exchange(host, chosen[0].job.wish.stack, rooms, kept)
+        done = [(each.job, copied) for each, copied in rooms]
+        place.exchange(host, "restore", chosen[0].job.wish.stack, done, kept)
     except TROUBLE as error:
         wrong = redactor(host.layout)(str(error))
-        for each, place in rooms:
+        for each, copied in rooms:
             if each.job.name not in kept:
-                room.drop(host, place)
+                room.drop(host, copied)
     return {
         each.job.name: _told(host, each, _outcome(each, kept.get(each.job.name), wrong), began)
         for each in chosen
@@ -196,8 +206,8 @@ def _outcome(each: Chosen, kept: str | None, wrong: str) -> Outcome:
 def _copied(host: Host, restic: Restic, each: Chosen) -> Room:
     """A whole copy that is what was recorded, with nothing running over it."""
     host.say(f"{each.job.name}: restore {each.found.data.identity[:8]} of {stamp(each.found.data.at)}")
-    place = room.make(host, each.job)
-    copy = Copy(host, each.job, each.told, place, "")
+    made = room.make(host, each.job)
+    copy = Copy(host, each.job, each.told, made, "")
     try:
         copy.fill(restic, each.found)
         said = copy.differences()
@@ -206,39 +216,9 @@ def _copied(host: Host, restic: Restic, each: Chosen) -> Room:
         copy.settle()
     except BaseException:
         copy.end()
-        room.drop(host, place)
+        room.drop(host, made)
         raise
-    return place
-
-
-def _exchange(host: Host, stack: str, rooms: Sequence[tuple[Chosen, Room]], kept: dict[str, str]) -> None:
-    """Note in `kept` where the data that was there is now, by job."""
-    with locked(host.layout, "restore", LOCK_SECONDS, host.say) as whole:
-        _stopped(whole, stack)
-        try:
-            for each, place in rooms:
-                kept[each.job.name] = room.exchange(whole, each.job, place)
-                room.drop(whole, place)
-        finally:
-            _started(whole, stack)
-
-
-def _stopped(host: Host, stack: str) -> None:
-    """Nobody reads or writes any more; who asks sees the page of maintenance."""
-    wish, watch = every(host.layout, standing).stacks[stack], Watch(host.run)
-    own = [each for each in of_stack(watch.look(), stack) if each.running]
-    if wish.routes:
-        finish.lead(host, watch, wish._replace(maintenance=True), own)
-    host.say(f"{stack}: stop")
-    if own:
-        docker.do(host.run, ["docker", "stop", *(each.identity for each in own)], timeout=docker.STOP_SECONDS)
-
-
-def _started(host: Host, stack: str) -> None:
-    """The same as after a boot: what stands is brought back, and its route with it."""
-    answer = apply(host, every(host.layout, standing), Options("restore", only=frozenset([stack])))
-    if answer.errors:
-        raise DroverError(f"the stack does not start: {'; '.join(answer.errors)}")
+    return made
 
 
 def _told(host: Host, each: Chosen, done: Outcome, began: float) -> Outcome:

@@ -31,6 +31,7 @@ def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]
         except TROUBLE as error:
             done[job.name] = Outcome("refused", str(error))
     try:
+        restic.need_writable()
         _orphans(restic)
         restic.do("prune", "--max-unused=10%")
         week = int(time.time() // (7 * 86400)) % PARTS + 1
@@ -48,6 +49,7 @@ def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]
 
 def one(host: Host, restic: Restic, job: Job, now: float) -> Outcome:
     """Forget the job's old snapshots, unless the newest is in doubt."""
+    restic.need_writable()
     found = ledger.complete(restic, job)
     tries = [row.result for row in host.state.kept(job.name) if row.kind == "verify"]
     # One that could not even be restored has no verdict.

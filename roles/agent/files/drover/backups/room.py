@@ -18,6 +18,7 @@ from drover.run import DroverError
 
 BESIDE = "drover.beside"  # label: a copy that somebody asked for
 BEFORE = "drover.before"  # label: what a restore replaced
+_OURS = f'{{{{index .Config.Labels "{BESIDE}"}}}}'
 EXCHANGE = 2  # renameat2's flag: both names change places at once
 HERE = -100  # AT_FDCWD
 STAMP = "%Y%m%d-%H%M%S"
@@ -48,13 +49,29 @@ def make(host: Host, job: Job, name: str = "") -> Room:
 
 
 def _volume(host: Host, name: str, label: str) -> Room:
-    there = host.run(["docker", "volume", "inspect", name])
-    if not there.code:
+    if not host.run(["docker", "volume", "inspect", name]).code:
         raise DroverError(
-            f"there is a volume {name} already; remove it (docker volume rm {name}) or name another"
+            f"there is a volume {name} already; remove it ({removal(name, container=False)}) or name another"
         )
     docker.do(host.run, ["docker", "volume", "create", f"--label={label}", name])
     return Room(name, jobs.volume_folder(host.run, name), is_volume=True)
+
+
+def need_free(host: Host, name: str) -> None:
+    """Refuse the name of a container that is there, ours or not: a copy of that name would replace it."""
+    shown = host.run(["docker", "container", "inspect", "--format", _OURS, name])
+    if shown.code:
+        return
+    if not shown.out.strip():
+        raise DroverError(f"there is a container {name} already, which is no copy; name another")
+    raise DroverError(
+        f"there is a copy {name} already; remove it ({removal(name, container=True)}) or name another"
+    )
+
+
+def removal(name: str, *, container: bool) -> str:
+    """The command that removes a copy of this name."""
+    return f"{f'docker rm --force {name} && ' if container else ''}docker volume rm {name}"
 
 
 def drop(host: Host, room: Room) -> None:

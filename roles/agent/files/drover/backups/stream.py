@@ -25,7 +25,6 @@ from drover.backups.parts import Parts
 from drover.host import Host
 from drover.run import DroverError
 
-SECONDS = 12 * 3600.0
 SAMPLE_SECONDS = 1800.0
 SAMPLES = 20_000  # keys or documents of each database that are compared
 RECORD = "record.json"
@@ -65,7 +64,7 @@ def taken(
                 parts.feed(chunk)
                 if descriptor is not None:
                     _all(descriptor, chunk)
-            client.finish(SECONDS)
+            client.finish(clients.SECONDS)
         finally:
             client.kill()
             with suppress(DroverError):

@@ -16,6 +16,7 @@ from drover.backups import (
     backup,
     clients,
     escrow,
+    importing,
     jobs,
     ledger,
     overview,
@@ -31,8 +32,9 @@ from drover.host import Host, locked
 from drover.layout import Layout
 from drover.run import DroverError, environment, runner
 from drover.state import Kept, State
+from drover.table import aligned
 
-GOOD = frozenset({"ok", ledger.VERIFIED, "would restore"})
+GOOD = frozenset({"ok", ledger.VERIFIED, "would restore", "would import"})
 
 
 def _say(text: str) -> None:
@@ -63,6 +65,8 @@ def _answer(wish: argparse.Namespace, done: Mapping[str, Outcome], changed: bool
             mark = "" if each.result in GOOD else "error: "
             detail = each.text or f"{each.snapshot[:8]}, {each.bytes / 1e6:.1f} MB in {each.seconds:.1f} s"
             print(f"{mark}{name}: {each.result}: {detail}")
+            for line in aligned([*each.content.items()]) if each.content else ():
+                print(f"  {line}")
         if not done:
             print("nothing on this host is backed up")
     return 1 if wrong else 0
@@ -136,6 +140,24 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
         return _answer(wish, back.restore(host, restic, chosen, asked), changed=not wish.check)
 
 
+def _import(wish: argparse.Namespace, layout: Layout) -> int:
+    """On a host without a repository, too."""
+    found, asked = settings.read(layout), importing.Asked(wish.replace, wish.no_owner, wish.check)
+    with locked(layout, "import", wish.wait, _say, wish.who, file=clients.LOCK) as host:
+        clients.tidy(host)
+        restic = Restic(layout, host.run, found) if found else None
+        job = _one_job(layout, wish.job)
+        done = importing.bring_in(host, restic, job, wish.path.absolute(), asked)
+        return _answer(wish, {job.name: done}, changed=not wish.check)
+
+
+def _one_job(layout: Layout, name: str) -> jobs.Job:
+    found = jobs.chosen(jobs.every_job(layout), [name])
+    if len(found) != 1:
+        raise DroverError(f"{name}: name one of {', '.join(each.name for each in found)}")
+    return found[0]
+
+
 def _moment(text: str) -> float:
     """A time as a person writes it, by the host's clock unless it says another; 0 for none."""
     if not text:
@@ -180,6 +202,7 @@ VERBS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "dump": _dump,
     "verify": _verify,
     "restore": _restore,
+    "import": _import,
     "retention": _retention,
     "escrow": _escrow,
     "restic": _restic,

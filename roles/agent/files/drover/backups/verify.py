@@ -26,6 +26,7 @@ def every(host: Host, restic: Restic, chosen: Iterable[Job], spoil: str = "") ->
 
 def one(host: Host, restic: Restic, job: Job, spoil: str) -> Outcome:
     """The verdict, which is written into the repository too; a drill's is not."""
+    restic.need_writable()
     found = ledger.pick(ledger.complete(restic, job), job, "", 0.0, verified=False)
     told = ledger.record(restic, found)
     try:

@@ -4,6 +4,8 @@
 The functions run in the database's own image and reach the server at 127.0.0.1. dump: writes to $PIPE.
 load: reads that into an empty server. sample: prints lines `KEY DIGEST` of what is in the server, where two
 dumps of the same data are not the same bytes. keep: makes the data durable before a filled server stops.
+count: prints lines of PART, a tab and the NUMBER of how much is in the server, for a person.
+What loads a dump of another server (arrivals.py) is each engine's own.
 
 FILE: what its dump is called in a snapshot. VARIABLES: beginnings of the variables of its image that a
 client needs. SCRIPT: the functions. SAMPLES, KEEPS: whether there is such a function. SEED: the file that a

@@ -4,10 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 CHUNK = 1 << 20
+
+
+@dataclass
+class Named:
+    """What the text of a dump names: databases that it makes, and roles that it expects."""
+
+    databases: set[str] = field(default_factory=set)
+    roles: set[str] = field(default_factory=set)
+    ours: bool = False  # whether it is one that a backup takes
 
 
 def script(module: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
-from drover.backups.engines.common import rest, script
+from drover.backups.engines.common import Named, rest, script
 from drover.backups.parts import Line
 
 FILE = "dump.sql"
@@ -21,6 +21,9 @@ _USE = re.compile(rb"USE (`.+`);")
 # The image makes these users, with the passwords of this host. Roles that they were given are the data's.
 _OWN_USER = re.compile(rb"(?:CREATE USER|GRANT\b.* ON) .*['`](?:root|healthcheck|mariadb\.sys|mysql)['`]@")
 _SYSTEM = ("`mysql`", "`sys`")
+_CURRENT = re.compile(rb"-- Current Database: (`.+`)")
+_OF_DATABASE = re.compile(rb"CREATE DATABASE |USE `|/\*!\d+ DROP DATABASE |DROP DATABASE ")
+_THEIRS = (*_SYSTEM, "`information_schema`", "`performance_schema`")
 
 
 def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
@@ -65,6 +68,42 @@ def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]
 def _without_own(text: bytes, stream: IO[bytes]) -> Iterator[bytes]:
     for line in (text + stream.read()).splitlines(keepends=True):
         if not _OWN_USER.match(line):
+            yield line
+
+
+# From elsewhere
+
+
+def own_database(variables: Mapping[str, str]) -> str:
+    """The database that the image makes; empty for none."""
+    return variables.get("MARIADB_DATABASE") or variables.get("MYSQL_DATABASE") or ""
+
+
+def listener(named: Named) -> Callable[[bytes], Line]:
+    """Note what a dump names in its lines."""
+
+    def whose(start: bytes) -> Line:
+        found = _CURRENT.fullmatch(start)
+        if found and _quoted(found) not in _THEIRS:
+            named.databases.add(_quoted(found)[1:-1].replace("``", "`"))
+        named.ours = named.ours or start == USERS.strip()
+        return Line(None)
+
+    return whose
+
+
+def _quoted(found: re.Match[bytes]) -> str:
+    return found[1].decode("utf-8", "replace")
+
+
+def theirs(stream: IO[bytes], variables: Mapping[str, str], *, nameless: bool) -> Iterator[bytes]:
+    """Without the system's own databases; `nameless`: without the name of the single one that is left."""
+    del variables
+    leave = False
+    for line in stream:
+        if found := _CURRENT.match(line):
+            leave = _quoted(found) in _THEIRS
+        if not leave and not (nameless and _OF_DATABASE.match(line)):
             yield line
 
 

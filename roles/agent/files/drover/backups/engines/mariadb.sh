@@ -23,7 +23,7 @@ dump() {
   fi
 }
 
-load() {
+ready() {
   sql="$(program mariadb mysql)" || exit
   tries=0
   until said="$($sql $own --execute='SELECT 1' 2>&1)"; do
@@ -31,6 +31,10 @@ load() {
     if [ "$tries" -gt 1500 ]; then echo "the copy did not get ready: $said" >&2; exit 1; fi
     sleep 0.2
   done
+}
+
+load() {
+  ready
   # The image may have made a database and a user of its own, which the dump makes too.
   $sql $own --batch --skip-column-names <<'END' >/tmp/drop.sql || exit 1
 SELECT CONCAT('DROP DATABASE `', REPLACE(schema_name, '`', '``'), '`;') FROM information_schema.schemata
@@ -40,4 +44,31 @@ WHERE user NOT IN ('root', 'mysql', 'mariadb.sys', 'healthcheck', '') AND user N
 END
   $sql $own </tmp/drop.sql || exit 1
   exec $sql $own --binary-mode <"$PIPE"
+}
+
+# From elsewhere: into the database that the image has made, unless it names others. What it says are users that do not
+# exist here, and whose views, triggers and routines therefore do not run.
+accept() {
+  ready
+  base="${MARIADB_DATABASE:-${MYSQL_DATABASE-}}"
+  $sql $own --binary-mode ${base:+"--database=$base"} <"$PIPE" || exit 1
+  exec $sql $own --batch --skip-column-names <<'END'
+SELECT DISTINCT definer FROM (
+  SELECT definer FROM information_schema.views UNION SELECT definer FROM information_schema.routines
+  UNION SELECT definer FROM information_schema.triggers UNION SELECT definer FROM information_schema.events
+) AS named WHERE definer NOT IN (SELECT CONCAT(user, '@', host) FROM mysql.user) ORDER BY 1;
+END
+}
+
+# Each table with the number of its rows.
+count() {
+  ready
+  $sql $own --batch --raw --skip-column-names <<'END' >/tmp/count.sql || exit 1
+SELECT CONCAT('SELECT ', QUOTE(CONCAT(table_schema, ': ', table_name)), ', COUNT(*) FROM `',
+  REPLACE(table_schema, '`', '``'), '`.`', REPLACE(table_name, '`', '``'), '`;')
+FROM information_schema.tables WHERE table_type = 'BASE TABLE'
+  AND table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+ORDER BY table_schema, table_name;
+END
+  exec $sql $own --batch --raw --skip-column-names </tmp/count.sql
 }

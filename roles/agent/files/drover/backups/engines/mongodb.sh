@@ -25,13 +25,17 @@ shell() {
 
 dump() { tool mongodump --quiet --archive >"$PIPE"; }
 
-load() {
+ready() {
   tries=0
   until said="$(shell 'db.hello().ok' 2>&1)"; do
     tries=$((tries + 1))
     if [ "$tries" -gt 300 ]; then echo "the copy did not get ready: $said" >&2; exit 1; fi
     sleep 1
   done
+}
+
+load() {
+  ready
   tool mongorestore --quiet --drop --stopOnError --archive <"$PIPE"
 }
 
@@ -49,6 +53,26 @@ for (const base of db.adminCommand({listDatabases: 1, nameOnly: true}).databases
     print(place + ":indexes " + sha(JSON.stringify(all.getIndexes().map((each) => [each.name, each.key]))));
     all.find().sort({_id: 1}).limit(most).forEach((each) => print(
       place + ":" + sha(EJSON.stringify(each._id)) + " " + sha(EJSON.stringify(each, {relaxed: false}))));
+  }
+}'
+}
+
+# From elsewhere: without its users, since this host has its own.
+accept() {
+  ready
+  tool mongorestore --quiet --drop --stopOnError --nsExclude='admin.*' --nsExclude='config.*' --archive <"$PIPE"
+}
+
+# Each collection with the number of its documents.
+count() {
+  ready
+  shell '
+for (const base of db.adminCommand({listDatabases: 1, nameOnly: true}).databases) {
+  if (["admin", "config", "local"].includes(base.name)) continue;
+  const one = db.getSiblingDB(base.name);
+  for (const kind of one.getCollectionInfos({type: "collection"})) {
+    if (kind.name.startsWith("system.")) continue;
+    print(base.name + ": " + kind.name + "\t" + one.getCollection(kind.name).countDocuments({}));
   }
 }'
 }

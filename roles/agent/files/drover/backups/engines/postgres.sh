@@ -14,17 +14,52 @@ dump() {
   exec pg_dumpall --no-password --database=template1 "$@" >"$PIPE"
 }
 
-load() {
+ready() {
   tries=0
   until pg_isready -q; do
     tries=$((tries + 1))
     if [ "$tries" -gt 1500 ]; then echo "the copy did not get ready" >&2; exit 1; fi
     sleep 0.2
   done
+}
+
+load() {
+  ready
   # The image has made a database of its own, which the dump makes too.
   psql -XAtq --no-password -d template1 -v ON_ERROR_STOP=1 <<'END' || exit 1
 SELECT format('DROP DATABASE %I', datname) FROM pg_database
 WHERE NOT datistemplate AND datname <> 'postgres' \gexec
 END
   exec psql -Xq --no-password -d postgres -v ON_ERROR_STOP=1 -o /dev/null -f "$PIPE"
+}
+
+# From elsewhere: into the database that the image has made.
+own="${POSTGRES_DB:-$PGUSER}"
+
+statements() {
+  ready
+  exec psql -Xq --no-password -d "$own" -v ON_ERROR_STOP=1 -o /dev/null -f "$PIPE"
+}
+
+archive() {
+  ready
+  exec pg_restore --no-password --exit-on-error --dbname="$own" <"$PIPE"
+}
+
+schema() { exec pg_restore --schema-only --file=- <"$PIPE"; }
+
+roles() { exec pg_dumpall --no-password --database=template1 --roles-only; }
+
+# Each table with the number of its rows.
+count() {
+  ready
+  psql -XAtq --no-password -d template1 -c 'SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1' \
+    >/tmp/bases || exit 1
+  while IFS= read -r base; do
+    PGDATABASE="$base" psql -XAtq --no-password -F "$(printf '\t')" -v ON_ERROR_STOP=1 <<'END' || exit 1
+SELECT format('SELECT %L, count(*) FROM %I.%I', current_database() || ': ' || nspname || '.' || relname, nspname, relname)
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind = 'r' AND nspname <> 'information_schema' AND nspname !~ '^pg_' ORDER BY nspname, relname \gexec
+END
+  done </tmp/bases
 }

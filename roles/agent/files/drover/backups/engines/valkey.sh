@@ -56,3 +56,9 @@ keep() {
   until says aof_rewrite_scheduled:0 && says aof_rewrite_in_progress:0; do sleep 0.2; done
   ask save >/dev/null
 }
+
+# Each database with the number of its keys.
+count() {
+  ready
+  ask info keyspace | tr -d '\r' | sed -n "s/^\(db[0-9]*\):keys=\([0-9]*\).*/\1$(printf '\t')\2/p"
+}
