@@ -294,6 +294,13 @@ def test_a_command_that_does_not_end_has_said_something() -> None:
     assert runner()(["sleep", "9"], timeout=0.1).words == "no end after 0 s"
 
 
+def test_a_repository_that_does_not_answer_says_why() -> None:
+    tried = "Stat(<config/>) returned error, retrying after 1s: dial tcp: connection refused"
+    said = f"{tried}\nsignal terminated received\nFatal: context canceled\nno end after 120 s"
+    told = str(repository("/x").failure(Result(124, "", said)))
+    assert told == f"restic: {tried} (no end after 120 s)"
+
+
 def test_a_copy_never_takes_the_name_of_a_container() -> None:
     def host(said: Result) -> Any:
         return SimpleNamespace(run=lambda command: said)

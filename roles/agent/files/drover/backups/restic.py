@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from drover.backups.settings import Settings
 from drover.layout import Layout
-from drover.run import DroverError, Result, Runner, environment
+from drover.run import TIMED_OUT, DroverError, Result, Runner, environment
 
 LIMIT = 12 * 3600.0  # seconds for one command
 ELSEWHERE = ("s3:", "rest:", "sftp:", "b2:", "azure:", "gs:", "swift:", "rclone:")
@@ -197,8 +197,11 @@ def errors(done: Result) -> list[tuple[str, str]]:
 
 
 def _last(done: Result) -> str:
-    """Its last words, which may be JSON."""
+    """Its last words, which may be JSON; of one that was ended, why it tried again."""
     lines = done.words.splitlines() or [""]
+    tries = [line for line in lines if ", retrying after " in line]
+    if done.code == TIMED_OUT and tries:
+        return f"{tries[-1]} ({lines[-1]})"
     try:
         raw = json.loads(lines[-1])
         return str(raw.get("message") or (raw.get("error") or {}).get("message") or lines[-1])
