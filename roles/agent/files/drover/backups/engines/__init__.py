@@ -7,7 +7,7 @@ dumps of the same data are not the same bytes. keep: makes the data durable befo
 
 FILE: what its dump is called in a snapshot. VARIABLES: beginnings of the variables of its image that a
 client needs. SCRIPT: the functions. SAMPLES, KEEPS: whether there is such a function. SEED: the file that a
-server begins with, where there is no load. reader(): tells whose a line of the dump is (parts.py).
+server begins with, where there is no load. reader(): is fed with the dump and tells its parts (parts.py).
 filtered(): the dump's bytes as load wants them. server(): the command of a server that is to be filled.
 """
 

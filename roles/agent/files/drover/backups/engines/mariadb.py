@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import IO
 
-from drover.backups.engines.common import rest, script
-from drover.backups.parts import Line
+from drover.backups.engines.common import rest, same, script
+from drover.backups.parts import Line, Parts
 
 FILE = "dump.sql"
 VARIABLES = ("MARIADB_", "MYSQL_")
@@ -22,8 +22,10 @@ _USE = re.compile(rb"USE (`.+`);")
 _OWN_USER = re.compile(rb"(?:CREATE USER|GRANT\b.* ON) .*['`](?:root|healthcheck|mariadb\.sys|mysql)['`]@")
 _SYSTEM = ("`mysql`", "`sys`")
 
+server = same
 
-def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
+
+def reader(variables: Mapping[str, str]) -> Parts:
     """Rows belong to their table. Of the system's own tables only users are compared, as statements."""
     del variables
     database, table, users = "", "", False
@@ -43,7 +45,7 @@ def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
             table = ""
         return Line(table)
 
-    return whose
+    return Parts(whose)
 
 
 def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
@@ -66,8 +68,3 @@ def _without_own(text: bytes, stream: IO[bytes]) -> Iterator[bytes]:
     for line in (text + stream.read()).splitlines(keepends=True):
         if not _OWN_USER.match(line):
             yield line
-
-
-def server(command: Sequence[str]) -> list[str]:
-    """As the stack runs it."""
-    return [*command]

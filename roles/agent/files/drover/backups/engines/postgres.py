@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import IO
 
-from drover.backups.engines.common import rest, script
-from drover.backups.parts import Line
+from drover.backups.engines.common import rest, same, script
+from drover.backups.parts import Line, Parts
 
 FILE = "dump.sql"
 VARIABLES = ("POSTGRES_", "PG")
@@ -19,8 +19,10 @@ _COPY = re.compile(rb"COPY (.+?) (?:\(.*\) )?FROM stdin;")
 _CONNECT = re.compile(rb"\\connect (?:-reuse-previous=on )?(.*)")
 _NOTHING = (b"--", b"\\restrict ", b"\\unrestrict ")
 
+server = same
 
-def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
+
+def reader(variables: Mapping[str, str]) -> Parts:
     """Rows belong to their table. The role that the image makes has this host's password: not compared."""
     database = ""
     own = _own_role(variables)
@@ -35,7 +37,7 @@ def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
             return Line(f"{database}: {found[1].decode('utf-8', 'replace')}", block=True)
         return Line("")
 
-    return whose
+    return Parts(whose)
 
 
 def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
@@ -53,8 +55,3 @@ def _own_role(variables: Mapping[str, str]) -> re.Pattern[bytes]:
     name = variables.get("POSTGRES_USER") or "postgres"
     quoted = re.escape('"' + name.replace('"', '""') + '"')
     return re.compile(rf"(?:CREATE|ALTER) ROLE (?:{re.escape(name)}|{quoted})(?:;| WITH )".encode())
-
-
-def server(command: Sequence[str]) -> list[str]:
-    """As the stack runs it."""
-    return [*command]
