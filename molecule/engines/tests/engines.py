@@ -55,4 +55,11 @@ SHOP = Engine(
     """mysql --host=127.0.0.1 --user=root -e "UPDATE shop.orders SET note = 'x' WHERE id = 251" """,
 )
 
+
+def with_root_password(password: str) -> str:
+    """Script that changes it in the database, to log in with what the secret says by then."""
+    users = ", ".join(f"root@'{host}' IDENTIFIED BY '{password}'" for host in ("localhost", "%"))
+    return inside("shop", "db", MYSQL.format("")) + f"ALTER USER {users};\nEND"
+
+
 ENGINES = {each.job: each for each in (CACHE, SHOP)}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from backup.tests.conftest import Agent, ours
 from backup.tests.engines import Engine
+from shared.scenario import Scenario, Stacks, stack
 from testinfra.host import Host
 
-from .engines import ENGINES
+from .engines import ENGINES, SHOP, with_root_password
 
 ALL = pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.job)
+ROTATED = "canary-rotated-'b82"
 TIMERS = "drover-backup.timer drover-verify.timer drover-retention.timer"
 
 
@@ -43,3 +48,20 @@ def test_what_was_lost_comes_back(host: Host, agent: Agent, engine: Engine) -> N
     agent.restore(engine.job, "--replace")
     assert engine.content(host) == before
     assert not ours(host)
+
+
+def test_the_superuser_keeps_todays_password(
+    scenario: Scenario, host: Host, agent: Agent, changed_copy: Callable[..., Path]
+) -> None:
+    """The snapshot is from before it was changed, in the database and then in the inventory."""
+
+    def rotated(stacks: Stacks) -> None:
+        stack(stacks, "shop")["secrets"]["root_password"] = ROTATED
+
+    snapshot, before = agent.newest(SHOP.job), SHOP.content(host)
+    host.check_output(with_root_password(ROTATED.replace("'", "''")))
+    scenario.converge("--tags", "stacks", inventory=changed_copy(rotated))
+    agent.restore(SHOP.job, "--replace", "--snapshot", snapshot)
+    assert SHOP.content(host) == before
+    host.check_output(with_root_password("canary-root-4a9f"))
+    scenario.converge("--tags", "stacks")

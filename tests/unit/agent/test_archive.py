@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 from drover.backups.engines.archive import END, MAGIC, Archive, fields
+from drover.backups.parts import differences
 from drover.run import DroverError
 from hypothesis import given
 from hypothesis import strategies as some
@@ -15,6 +18,20 @@ from hypothesis import strategies as some
 SHOP = "shop", "orders"
 INDEXES = [{"v": {"$numberInt": "2"}, "key": {"_id": {"$numberInt": "1"}}, "name": "_id_"}]
 TWO = {"v": 2, "key": {"at": 1, "by": -1}, "name": "at_by", "unique": True}
+
+
+# Two documents, an index on two keys, and an empty collection: written by mongodump 100.18 from FerretDB 1.24.
+REAL = gzip.decompress(
+    base64.b64decode("""
+H4sIAAAAAAAC/7VTTWtTQRS979lq1U3RrYIMgpskvs+kid21ClVQdCvymDcztYPvI7yZlzSmAfszxIUbQTf+Cn+Ae5eCS8G1G70z
+sU0kQVvBCwNz7zn33DsHJv/88vAAANZZWbC6qkShE1ZmmWBaloWCFcTcgagUZjbxWj64SlRYS47q57DeaXmtKABXl2V2DFxFIK1l
+pptDqffKWjd/IU2lK1k8RW0HD09hFZlqr+yDO5sOZ7Eo8r4egZsLTTnVFN5jbUxkwcW+UKT3eEwGpDcm14s6T0W1U2jSIwGZNMgz
+MTJAIvkC7pMJEgqaC0yQkJDJkwapa0Mlwa6fxpx1WdRmEY9T6nXbNOj4AQ1C6gcRaZDZivenGnZJBPSob9IZTiawruRzASZcA8NF
+vM29EeSfHDDOlhVH0+YsuOz8Fwsaf9OhepkMqpRaLCDN3yZQnVjWnM9pxKkXhxue2Igi1t3tsrYXMz9NOyGNw463zOepFf9o9A+M
+TTiZ2Wu3H9wBuLT1aAuO46b5JmgVOEbEPMeOuPfhjRLXvr1++wLOUw3w7tPglWHsHNFdvKxWdGi/j93iDBeiDzcwW8mk0nDFUL2p
+rm/5+3AhgLXQlk69t2P3/jr8/vHLw+27tv8WnOibLXv2adudxfafj2teDmUEAAA=
+""")
+)
 
 
 def value(given: Any) -> tuple[int, bytes]:
@@ -147,3 +164,13 @@ def test_a_documents_fields() -> None:
     found = fields(bson({"a": "x", "b": True, "c": b"\0\0", "d": {"a": "y"}, "e": 1}))
     assert [*found] == ["a", "b", "c", "d", "e"]
     assert found["b"] == b"\x08\x01" and found["a"] == b"\x02\x02\0\0\0x\0"
+
+
+def test_an_archive_that_mongodump_wrote() -> None:
+    found = told(REAL, 7)
+    documents = {name: value.rpartition(" ")[0] for name, value in found.items() if value[1:2] == " "}
+    assert documents == {"shop.orders": "2 documents", "shop.empty": "0 documents"}
+    assert {f"options and indexes of {name}" for name in documents} == found.keys() - documents.keys()
+    assert REAL.count("Käse".encode()) == 1
+    assert [*differences(found, told(REAL.replace("Käse".encode(), b"Kase ")))] != []
+    assert differences(found, told(REAL.replace(b"at_note", b"at_nope"))) != []

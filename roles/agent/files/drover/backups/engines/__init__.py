@@ -6,9 +6,10 @@ load: reads that into an empty server. sample: prints lines `KEY DIGEST` of what
 dumps of the same data are not the same bytes. keep: makes the data durable before a filled server stops.
 
 FILE: what its dump is called in a snapshot. VARIABLES: beginnings of the variables of its image that a
-client needs. SCRIPT: the functions. SAMPLES, KEEPS: whether there is such a function. SEED: the file that a
-server begins with, where there is no load. reader(): is fed with the dump and tells its parts (parts.py).
-filtered(): the dump's bytes as load wants them. server(): the command of a server that is to be filled.
+client needs. SCRIPT: the functions. MEMORY: what a client may have. SAMPLES, KEEPS: whether there is such a
+function. SEED: the file that a server begins with, where there is no load. reader(): is fed with the dump and
+tells its parts (parts.py). filtered(): the dump's bytes as load wants them. server(): the command of a server
+that is to be filled.
 """
 
 from __future__ import annotations

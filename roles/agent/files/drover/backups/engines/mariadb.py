@@ -13,6 +13,7 @@ from drover.backups.parts import Line, Parts
 FILE = "dump.sql"
 VARIABLES = ("MARIADB_", "MYSQL_")
 SCRIPT = script(__file__)
+MEMORY = "160m"
 SAMPLES, KEEPS, SEED = False, False, ""
 
 _ROWS = re.compile(rb"(?:INSERT|REPLACE) INTO (`(?:[^`]|``)+`) ")

@@ -11,6 +11,7 @@ from drover.backups.engines.common import same, script, whole
 FILE = "dump.archive"
 VARIABLES = ("MONGO",)
 SCRIPT = script(__file__)
+MEMORY = "256m"  # its tools hold messages of 48 MB, more than once
 SAMPLES, KEEPS, SEED = False, False, ""
 
 filtered = whole

@@ -7,6 +7,7 @@ fi
 if [ -z "$user" ] && [ -n "${MONGO_INITDB_ROOT_USERNAME_FILE-}" ]; then
   user="$(cat "$MONGO_INITDB_ROOT_USERNAME_FILE")"
 fi
+export GOMEMLIMIT=200MiB # of the 256 that a client has
 tool() {
   program="$1"
   shift
@@ -14,7 +15,7 @@ tool() {
     printf 'password: "%s"\n' "$(printf %s "$password" | sed 's/[\\"]/\\&/g')" >/tmp/mongo.yml
     set -- --config=/tmp/mongo.yml --username="$user" --authenticationDatabase=admin "$@"
   fi
-  "$program" "$@"
+  "$program" --numParallelCollections=1 "$@"
 }
 
 dump() { tool mongodump --host=127.0.0.1 --archive >"$PIPE"; }

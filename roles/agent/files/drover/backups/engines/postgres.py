@@ -13,6 +13,7 @@ from drover.backups.parts import Line, Parts
 FILE = "dump.sql"
 VARIABLES = ("POSTGRES_", "PG")
 SCRIPT = script(__file__)
+MEMORY = "160m"
 SAMPLES, KEEPS, SEED = False, False, ""
 
 _COPY = re.compile(rb"COPY (.+?) (?:\(.*\) )?FROM stdin;")

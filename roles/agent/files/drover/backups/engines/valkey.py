@@ -11,6 +11,7 @@ from drover.backups.parts import Line, Parts
 FILE = "dump.rdb"
 VARIABLES = ("VALKEY_", "REDIS")
 SCRIPT = script(__file__)
+MEMORY = "160m"
 SAMPLES, KEEPS, SEED = True, True, "dump.rdb"
 
 filtered = whole
