@@ -13,7 +13,7 @@ PYTHON_OLDEST := $(call answers,$(filter %3.11,$(PYTHONS)))
 # the longest first: three run at a time
 SCENARIOS ?= deploy stacks backup routing ec2 default docker base
 # what hosts get beside images: restic for their backups
-PROGRAMS := $(if $(filter backup ec2,$(SCENARIOS)),restic)
+PROGRAMS := $(if $(filter backup ec2 engines,$(SCENARIOS)),restic)
 IN_VENV := source .venv/bin/activate &&
 
 help:  ## Show what can be made
@@ -45,7 +45,7 @@ unit: venv  ## Unit and property tests, seconds; what needs a Compose is asked b
 unit-oldest: venv  ## The same on Python 3.11 with ansible-core 2.19, where found
 	@tests/support/unit-oldest "$(PYTHON_OLDEST)"
 images: venv  ## Images of the test hosts, stand-ins included, in their registry
-	@$(IN_VENV) testhost/engine && testhost/testhost registry
+	@$(IN_VENV) testhost/engine && testhost/testhost registry $(addprefix --scenario=,$(filter engines,$(SCENARIOS)))
 restic:  ## The program that keeps backups, built once with Go; scenarios backup and ec2 need it
 	@testhost/restic
 molecule: images $(PROGRAMS)  ## Converged hosts: SCENARIOS="default stacks" narrows it

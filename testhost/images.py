@@ -65,6 +65,8 @@ class Image:
     published: bool = True  # a host may pull it
     parent: str = ""  # image of the catalogue that it is made from, where that is not the base
     version: tuple[str, ...] = ()  # command that tells which version really runs
+    # The only scenario that needs it, one that CI does not run; it changes no image.
+    scenario: str = field(default="", repr=False)
 
 
 def catalogue() -> list[Image]:
@@ -72,9 +74,14 @@ def catalogue() -> list[Image]:
     return [Image(**{**line, "version": tuple(line.get("version", ()))}) for line in lines]
 
 
-def published() -> list[str]:
+def asked_for(scenario: str) -> list[Image]:
+    """What every scenario may need, and what this one does."""
+    return [image for image in catalogue() if image.scenario in ("", scenario)]
+
+
+def published(scenario: str) -> list[str]:
     """What a host may pull: everything but hosts, the cloud's own and the registry."""
-    return [BASE, *(image.name for image in catalogue() if image.published)]
+    return [BASE, *(image.name for image in asked_for(scenario) if image.published)]
 
 
 def content_of(image: Image, base_id: str) -> str:
@@ -212,13 +219,13 @@ def make(images: Iterable[Image], base_id: str, from_upstream: bool) -> None:
         build(image, content)
 
 
-def ensure(only: str = "") -> None:
-    """Make what is missing or changed; `only` names one image of the catalogue."""
+def ensure(only: str = "", scenario: str = "") -> None:
+    """Make what is missing or changed; `only` names one image of the catalogue, `scenario` who needs more."""
     CACHE.mkdir(parents=True, exist_ok=True)
     check_machine()
     ensure_base()
     base_id, from_upstream = id_of(BASE), label_of(BASE) == ""
-    wanted = [image for image in catalogue() if only in ("", image.name)]
+    wanted = [image for image in asked_for(scenario) if only in ("", image.name)]
     for children in (False, True):
         # Images from one folder share their layers if they are built one after the other.
         generation = [image for image in wanted if bool(image.parent) == children]
@@ -248,6 +255,8 @@ def record() -> dict[str, dict[str, str]]:
     known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     lines = {}
     for image in [Image(BASE, "", upstream=True), *catalogue()]:
+        if image.scenario and label_of(image.name) is None:
+            continue
         source = "upstream" if label_of(image.name) == "" else "stand-in" if image.upstream else "ours"
         line = {"source": source, "id": id_of(image.name)}
         before = known.get(image.name, {})

@@ -101,13 +101,13 @@ def push(name: str) -> None:
             docker("image", "rm", there)
 
 
-def ensure() -> None:
-    """A running registry that holds every published image."""
-    images.ensure()
+def ensure(scenario: str = "") -> None:
+    """A running registry that holds every published image, and those that only this scenario needs."""
+    images.ensure(scenario=scenario)
     images.record()
     start()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(push, images.published()))
+        list(pool.map(push, images.published(scenario)))
     say(f"registry at {MIRROR} for hosts, at http://{local()} for this machine")
 
 

@@ -12,7 +12,7 @@ import pytest
 from drover.backups import files, ledger, overview, retention, room
 from drover.backups.engines import ENGINES, mariadb, postgres
 from drover.backups.ledger import Complete
-from drover.backups.parts import REST, START, Line, Parts, differences
+from drover.backups.parts import REST, START, Line, Parts, Reader, differences
 from drover.backups.restic import Snapshot, errors, summary
 from drover.run import DroverError, Result
 from drover.state import Kept
@@ -65,7 +65,7 @@ CREATE USER `shop`@`%` IDENTIFIED BY PASSWORD '*two';
 
 
 def parts(dump: bytes, engine: str, size: int, **variables: str) -> dict[str, str]:
-    found = Parts(ENGINES[engine].reader(variables))
+    found: Reader = ENGINES[engine].reader(variables)
     for at in range(0, len(dump), size):
         found.feed(dump[at : at + size])
     return found.found()

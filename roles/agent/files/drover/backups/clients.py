@@ -32,7 +32,6 @@ LABEL = "drover.backup"  # of every container and volume that only a backup, or 
 INSIDE = "/drover"  # where a client sees the pipe
 PIPE = "pipe"
 LOCK = "backup.lock"  # of whoever makes, verifies or restores backups
-MEMORY = "160m"  # of a client
 NOBODY = 65534
 CHUNK = 1 << 20
 POLL = 0.2  # seconds
@@ -159,7 +158,9 @@ def pipe(layout: Layout, job: Job, uid: int) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def command(layout: Layout, job: Job, which: Server, script: str, variables: Iterable[str]) -> list[str]:
+def command(
+    layout: Layout, job: Job, which: Server, engine: ModuleType, words: str, variables: Iterable[str]
+) -> list[str]:
     """A client of this server; its variables have their values from the environment of `docker`."""
     return [
         "docker",
@@ -173,7 +174,7 @@ def command(layout: Layout, job: Job, which: Server, script: str, variables: Ite
         "--security-opt=no-new-privileges",
         "--read-only",
         "--tmpfs=/tmp:mode=1777,size=16m",
-        f"--memory={MEMORY}",
+        f"--memory={engine.MEMORY}",
         "--pids-limit=128",
         "--log-driver=none",
         "--pull=never",
@@ -185,7 +186,7 @@ def command(layout: Layout, job: Job, which: Server, script: str, variables: Ite
         "--entrypoint=sh",
         which.image_id,
         "-c",
-        script,
+        f"{engine.SCRIPT}\n{words}",
     ]
 
 
@@ -206,7 +207,7 @@ class Client:
         variables = {**which.variables, **more}
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the client
         self._process = subprocess.Popen(
-            command(host.layout, job, which, f"{engine.SCRIPT}\n{words}", variables),
+            command(host.layout, job, which, engine, words, variables),
             env={**environment(), **variables},
             stdin=subprocess.DEVNULL,
             stdout=self._said,

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 START = 1024  # bytes of a line that tell whose it is
 END = b"\n\\.\n"  # of a block: PostgreSQL's rows
 REST = "everything else"
 MOST = 8  # differences that are told
+
+
+class Reader(Protocol):
+    """Fed with a dump's bytes; tells what it holds after the last of them."""
+
+    size: int
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes."""
+
+    def found(self) -> dict[str, str]:
+        """Part → digest, with a number before it where something was counted."""
 
 
 class Line(NamedTuple):

@@ -21,12 +21,12 @@ from drover.backups import clients, settings
 from drover.backups.clients import Server
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import Job
-from drover.backups.parts import Parts
+from drover.backups.parts import Reader
 from drover.host import Host
 from drover.run import DroverError
 
 SAMPLE_SECONDS = 1800.0
-SAMPLES = 20_000  # keys or documents of each database that are compared
+SAMPLES = 20_000  # keys of each database that are compared
 RECORD = "record.json"
 
 
@@ -54,7 +54,7 @@ def taken(
     `more`: what else the engine's script is told, in variables.
     """
     before = sampled(host, job, which, engine, SAMPLES)
-    parts = Parts(engine.reader(which.variables))
+    parts: Reader = engine.reader(which.variables)
     if descriptor is not None:
         clients.widen(descriptor)
     with clients.pipe(host.layout, job, which.uid) as path:

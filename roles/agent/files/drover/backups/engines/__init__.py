@@ -8,9 +8,10 @@ count: prints lines of PART, a tab and the NUMBER of how much is in the server, 
 What loads a dump of another server (arrivals.py) is each engine's own.
 
 FILE: what its dump is called in a snapshot. VARIABLES: beginnings of the variables of its image that a
-client needs. SCRIPT: the functions. SAMPLES, KEEPS: whether there is such a function. SEED: the file that a
-server begins with, where there is no load. reader(): tells whose a line of the dump is (parts.py).
-filtered(): the dump's bytes as load wants them. server(): the command of a server that is to be filled.
+client needs. SCRIPT: the functions. MEMORY: what a client may have. SAMPLES, KEEPS: whether there is such a
+function. SEED: the file that a server begins with, where there is no load. reader(): is fed with the dump and
+tells its parts (parts.py). filtered(): the dump's bytes as load wants them. server(): the command of a server
+that is to be filled.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -29,3 +29,14 @@ def rest(stream: IO[bytes]) -> Iterator[bytes]:
     """What is left of it, as it comes."""
     while chunk := stream.read(CHUNK):
         yield chunk
+
+
+def whole(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
+    """For `filtered`: the dump as it is."""
+    del variables
+    return rest(stream)
+
+
+def same(command: Sequence[str]) -> list[str]:
+    """For `server`: as the stack runs it."""
+    return [*command]

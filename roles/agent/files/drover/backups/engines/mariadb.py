@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
-from drover.backups.engines.common import Named, rest, script
-from drover.backups.parts import Line
+from drover.backups.engines.common import Named, rest, same, script
+from drover.backups.parts import Line, Parts
 
 FILE = "dump.sql"
 VARIABLES = ("MARIADB_", "MYSQL_")
 SCRIPT = script(__file__)
+MEMORY = "160m"
 SAMPLES, KEEPS, SEED = False, False, ""
 
 _ROWS = re.compile(rb"(?:INSERT|REPLACE) INTO (`(?:[^`]|``)+`) ")
@@ -25,8 +26,10 @@ _CURRENT = re.compile(rb"-- Current Database: (`.+`)")
 _OF_DATABASE = re.compile(rb"CREATE DATABASE |USE `|/\*!\d+ DROP DATABASE |DROP DATABASE ")
 _THEIRS = (*_SYSTEM, "`information_schema`", "`performance_schema`")
 
+server = same
 
-def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
+
+def reader(variables: Mapping[str, str]) -> Parts:
     """Rows belong to their table. Of the system's own tables only users are compared, as statements."""
     del variables
     database, table, users = "", "", False
@@ -46,7 +49,7 @@ def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
             table = ""
         return Line(table)
 
-    return whose
+    return Parts(whose)
 
 
 def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
@@ -105,8 +108,3 @@ def theirs(stream: IO[bytes], variables: Mapping[str, str], *, nameless: bool) -
             leave = _quoted(found) in _THEIRS
         if not leave and not (nameless and _OF_DATABASE.match(line)):
             yield line
-
-
-def server(command: Sequence[str]) -> list[str]:
-    """As the stack runs it."""
-    return [*command]

@@ -19,6 +19,7 @@ dump() {
         "$dump" $own --system=users
     } >"$PIPE"
   else
+    if "$dump" --help | grep -q -e '--set-gtid-purged'; then set -- "$@" --set-gtid-purged=OFF; fi
     "$dump" $own "$@" --flush-privileges >"$PIPE"
   fi
 }
@@ -43,7 +44,16 @@ SELECT CONCAT('DROP USER ', QUOTE(user), '@', QUOTE(host), ';') FROM mysql.user
 WHERE user NOT IN ('root', 'mysql', 'mariadb.sys', 'healthcheck', '') AND user NOT LIKE 'mysql.%';
 END
   $sql $own </tmp/drop.sql || exit 1
-  exec $sql $own --binary-mode <"$PIPE"
+  { cat "$PIPE" && own_password; } | $sql $own --binary-mode
+}
+
+# MySQL's tables bring root's password of then, and this host has another secret; of MariaDB's users root is left out.
+own_password() {
+  if [ "${sql##*/}" = mariadb ]; then return; fi
+  password="$(printf %s "${MYSQL_PWD-}" | sed "s/[\\\\']/\\\\&/g")"
+  for host in localhost "${MYSQL_ROOT_HOST:-%}"; do
+    echo "ALTER USER IF EXISTS 'root'@'$host' IDENTIFIED BY '$password';"
+  done
 }
 
 # From elsewhere: into the database that the image has made, unless it names others. What it says are users that do not

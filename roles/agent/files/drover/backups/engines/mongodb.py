@@ -1,32 +1,24 @@
 # GPL-3.0-or-later
-"""MongoDB: its own mongodump, as one archive. Two of the same data differ, so documents are compared."""
+"""MongoDB: its own mongodump, as one archive, in which collections and documents come in any order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO
+from collections.abc import Mapping
 
-from drover.backups.engines.common import rest, script
-from drover.backups.parts import Line
+from drover.backups.engines.archive import Archive
+from drover.backups.engines.common import same, script, whole
 
 FILE = "dump.archive"
 VARIABLES = ("MONGO",)
 SCRIPT = script(__file__)
-SAMPLES, KEEPS, SEED = True, False, ""
+MEMORY = "256m"  # its tools hold messages of 48 MB, more than once
+SAMPLES, KEEPS, SEED = False, False, ""
+
+filtered = whole
+server = same
 
 
-def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
-    """The archive mixes collections as they come."""
+def reader(variables: Mapping[str, str]) -> Archive:
+    """Every document counts."""
     del variables
-    return lambda _: Line(None)
-
-
-def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
-    """As it is."""
-    del variables
-    yield from rest(stream)
-
-
-def server(command: Sequence[str]) -> list[str]:
-    """As the stack runs it."""
-    return [*command]
+    return Archive()

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
-from drover.backups.engines.common import Named, rest, script
-from drover.backups.parts import Line
+from drover.backups.engines.common import Named, rest, same, script
+from drover.backups.parts import Line, Parts
 
 FILE = "dump.sql"
 VARIABLES = ("POSTGRES_", "PG")
 SCRIPT = script(__file__)
+MEMORY = "160m"
 SAMPLES, KEEPS, SEED = False, False, ""
 
 _COPY = re.compile(rb"COPY (.+?) (?:\(.*\) )?FROM stdin;")
@@ -30,8 +31,10 @@ _NAMES = (
     re.compile(rb"ALTER DEFAULT PRIVILEGES FOR ROLE " + _NAME + rb" .*"),
 )
 
+server = same
 
-def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
+
+def reader(variables: Mapping[str, str]) -> Parts:
     """Rows belong to their table. The role that the image makes has this host's password: not compared."""
     database = ""
     own = _own_role(variables)
@@ -46,7 +49,7 @@ def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
             return Line(f"{database}: {found[1].decode('utf-8', 'replace')}", block=True)
         return Line("")
 
-    return whose
+    return Parts(whose)
 
 
 def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
@@ -137,8 +140,3 @@ def instead(missing: Sequence[str]) -> tuple[bytes, bytes]:
 def _bare(name: bytes) -> str:
     text = name.decode("utf-8", "replace")
     return text[1:-1].replace('""', '"') if text.startswith('"') else text
-
-
-def server(command: Sequence[str]) -> list[str]:
-    """As the stack runs it."""
-    return [*command]

@@ -3,28 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO
+from collections.abc import Mapping, Sequence
 
-from drover.backups.engines.common import rest, script
-from drover.backups.parts import Line
+from drover.backups.engines.common import script, whole
+from drover.backups.parts import Line, Parts
 
 FILE = "dump.rdb"
 VARIABLES = ("VALKEY_", "REDIS")
 SCRIPT = script(__file__)
+MEMORY = "160m"
 SAMPLES, KEEPS, SEED = True, True, "dump.rdb"
 
+filtered = whole
 
-def reader(variables: Mapping[str, str]) -> Callable[[bytes], Line]:
+
+def reader(variables: Mapping[str, str]) -> Parts:
     """The file's bytes say nothing that can be compared."""
     del variables
-    return lambda _: Line(None)
-
-
-def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
-    """As it is."""
-    del variables
-    yield from rest(stream)
+    return Parts(lambda _: Line(None))
 
 
 def server(command: Sequence[str]) -> list[str]:
