@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from drover.arguments import parser
 from drover.backups import arrivals, dumps, importing, restic, room
+from drover.backups.copies import Copy
 from drover.backups.engines import mariadb, postgres
 from drover.backups.engines.common import Named
 from drover.backups.settings import Settings
@@ -177,6 +178,16 @@ def test_a_dump_for_another_engine_names_both(tmp_path: Path) -> None:
     job: Any = SimpleNamespace(name="ledger/db", wanted=SimpleNamespace(engine="postgres"))
     with pytest.raises(DroverError, match=r"MariaDB or MySQL, and ledger/db is a PostgreSQL"):
         importing.refuse(dumps.recognise(tmp_path / "dump"), job, free=True)
+
+
+def test_names_of_files_can_be_shown(tmp_path: Path) -> None:
+    for name in (b"not \xff utf-8", b"line\nbreak", "größe".encode()):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
+    place: Any = SimpleNamespace(place=tmp_path)
+    job: Any = SimpleNamespace(key="x", name="files/x")
+    nobody: Any = None
+    told = Copy(nobody, job, {}, place, "").content()["files"]
+    assert told.endswith(": größe, line?break, not ? utf-8") and told.startswith("3 files")
 
 
 # What it names

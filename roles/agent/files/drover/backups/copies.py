@@ -201,7 +201,7 @@ class Copy:
         """How much is in it, part by part, for a person."""
         if not self.server:
             found = files.look(self.room.place)
-            tops = sorted(each.name for each in self.room.place.iterdir())
+            tops = sorted(_printable(each.name) for each in self.room.place.iterdir())
             more = f" and {len(tops) - TOPS} more" if len(tops) > TOPS else ""
             size = f"{len(found.files) - 1} files and folders, {found.size / 1e6:.1f} MB"
             return {"files": f"{size}: {', '.join(tops[:TOPS])}{more}"}
@@ -236,6 +236,10 @@ class Copy:
                 allowed="No such container",
             )
         self.server = None
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _put(source: Path, target: Path) -> None:
