@@ -20,7 +20,7 @@ INDEXES = [{"v": {"$numberInt": "2"}, "key": {"_id": {"$numberInt": "1"}}, "name
 TWO = {"v": 2, "key": {"at": 1, "by": -1}, "name": "at_by", "unique": True}
 
 
-# Two documents, an index on two keys, and an empty collection: written by mongodump 100.18 from FerretDB 1.24.
+# Two documents, an index on two keys, an empty collection: written by mongodump 100.18 from FerretDB 1.24.
 REAL = gzip.decompress(
     base64.b64decode("""
 H4sIAAAAAAAC/7VTTWtTQRS979lq1U3RrYIMgpskvs+kid21ClVQdCvymDcztYPvI7yZlzSmAfszxIUbQTf+Cn+Ae5eCS8G1G70z
