@@ -63,11 +63,22 @@ def readme() -> str:
         "converge": ratios("converge", "What a run of `site` takes"),
         "deploy": deploys(),
         "backup": ratios("backup", "What backups cost, of one PostgreSQL database"),
+        "engines": engines(),
         "cloud": ratios("cloud", "The cloud on the desk"),
     }
     for name, made in parts.items():
         text = filled(text, name, made)
     return text
+
+
+def engines() -> str:
+    """Whether each engine was run for real, and the commands of a bad night, from the page of backups."""
+    page = (ROOT / "docs" / "backups.md").read_text()
+    lines = page[page.index("| Engine |") :].split("\n\n", 1)[0].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    table = [f"| {row[0]} | {row[-1]} |" for row in rows]
+    commands = page.split("## At 3 AM", 1)[1].split("```", 2)[1].strip("\n")
+    return "\n".join([table[0], "|---|---|", *table[1:], "", "```", commands, "```"])
 
 
 def filled(text: str, name: str, made: str) -> str:
