@@ -60,7 +60,7 @@ ROLES: dict[str, tuple[str, dict[str, Key]]] = {
     ),
     "backup": (
         "Encrypted backups of what the stacks keep, verified and thinned out by timers",
-        {"platform": PLATFORM, **PROGRAM},
+        {"platform": PLATFORM, "stacks": STACKS, **PROGRAM},
     ),
     "proxy": ("The proxy, as a stack of its own", {"stacks": STACKS, "platform": PLATFORM, **CHANGE}),
     "aws_host": (

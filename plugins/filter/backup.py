@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: backup
 short_description: What a host is told of its backups
 description: Fills in the defaults of the platform's settings; fails with all that is wrong with them.
-positional: host
+positional: host, stacks
 options:
   _input:
     description: The platform's settings; C(docs/reference.md) has every key.
@@ -18,6 +18,10 @@ options:
     description: What the host is called in the repository.
     type: str
     required: true
+  stacks:
+    description: The host's stacks; one of them may want the log of its database kept.
+    type: list
+    elements: dict
 author: The Drover developers
 """
 
@@ -29,8 +33,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(told) is what everybody on the host may read, C(secrets) what root alone may, by path, and
-    C(times) when each timer starts its service.
+  description: C(told) is what everybody on the host may read, C(secrets) what root alone may, by path,
+    C(times) when each timer starts its service, and C(point_in_time) whether a database's log is kept.
   type: dict
 """
 
@@ -43,10 +47,10 @@ from ..plugin_utils import backup, boundary, origin
 from ..plugin_utils.problem import located
 
 
-def of(platform: Any, host: Any) -> dict[str, Any]:
+def of(platform: Any, host: Any, stacks: Any = ()) -> dict[str, Any]:
     """Plain data in, plain data out."""
     given, places = origin.plain(platform or {}, backup.NAME)
-    found, problems = backup.load(given, str(host))
+    found, problems = backup.load(given, str(host), origin.plain(stacks or [], "drover_stacks")[0])
     if problems:
         raise AnsibleFilterError(boundary.report(located(problems, places)))
     return found

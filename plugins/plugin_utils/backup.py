@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import TypeGuard, cast
 
-from . import shape
+from . import pgbackrest, shape
 from .checks import backups
 from .forms import mistake, size
 from .problem import Problem
@@ -18,8 +19,11 @@ PASSWORD = "/etc/drover/backup.password"  # noqa: S105
 ENVIRONMENT = "/etc/drover/backup.env"
 
 
-def load(given: object, host: str) -> tuple[Data, list[Problem]]:
-    """What `told`, `secrets` and `times` say of a host of that name; or what is wrong."""
+def load(given: object, host: str, stacks: object = ()) -> tuple[Data, list[Problem]]:
+    """What `told`, `secrets` and `times` say of a host of that name; or what is wrong.
+
+    `stacks` are the host's, as the inventory has them: does any of them want its database's log kept?
+    """
     wrong = list(shape.problems(given, PLATFORM, (NAME,)))
     odd = mistake("logical host", host)
     if odd:
@@ -27,8 +31,29 @@ def load(given: object, host: str) -> tuple[Data, list[Problem]]:
     if wrong:
         return {}, wrong
     platform = cast(Data, shape.filled(given, PLATFORM))
-    found = {"told": told(platform, host), "secrets": secrets(platform), "times": times(platform)}
+    where = _repository(platform, host)
+    log = bool(where) and pgbackrest.is_supported(where) and keeps_log(stacks)
+    found = {
+        "told": told(platform, host),
+        "secrets": {
+            **secrets(platform),
+            **({pgbackrest.PATH: pgbackrest.text(where, platform)} if log else {}),
+        },
+        "times": times(platform),
+        "point_in_time": log,
+    }
     return found, list(backups.settings(platform, (NAME, "backup")))
+
+
+def keeps_log(stacks: object) -> bool:
+    """Whether a stack's data asks for a point in time. What is wrong with it, others say."""
+    wishes = [each.get("backup") for each in stacks if isinstance(each, Mapping)] if _is_list(stacks) else []
+    said = [how for wish in wishes if isinstance(wish, Mapping) for how in wish.values()]
+    return any(isinstance(how, Mapping) and how.get("point_in_time") is True for how in said)
+
+
+def _is_list(stacks: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(stacks, list | tuple)
 
 
 def told(platform: Data, host: str) -> Data:

@@ -32,6 +32,11 @@ def data(name: str, relative: str) -> str:
     return f"{STACKS}/{name}/data/{relative}"
 
 
+def spool(name: str, service: str) -> str:
+    """Where a database leaves its log for the host to take away."""
+    return f"/var/lib/drover/wal/{name}/{service}"
+
+
 def secrets(name: str, service: str = "") -> str:
     """The secrets of a stack, or of one of its services."""
     return f"{STACKS}/{name}/secrets" + (f"/{service}" if service else "")

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 
 from ..catalogue import DATA_PATHS
-from ..derive import backups, files, replicas
+from ..derive import backups, files, point_in_time, replicas
 from ..forms import mistake
+from ..pgbackrest import is_supported
 from ..placeholder import why_not
 from ..problem import Path, Problem
 from ..stack import Data, Stack, entries
@@ -29,6 +30,7 @@ def problems(stack: Stack) -> Iterator[Problem]:
         if stack.data["backup"].get(name, True):
             yield from _replicas(stack, name)
             yield from _place(stack, name, engine)
+    yield from _points(stack)
     yield from _names(stack)
     if stack.data["deploy"]["backup"] == "before" and not stack.platform["backup"]["repository"]:
         fix = "write drover_platform.backup.repository, or never"
@@ -43,6 +45,36 @@ def _unknown(stack: Stack) -> Iterator[Problem]:
             yield stack.problem(
                 ("backup", name), found, f"write one of: {listed(known)}" if known else "remove it"
             )
+
+
+def _points(stack: Stack) -> Iterator[Problem]:
+    """A point in time where there is no log, no place for it, or no way to tell the server."""
+    engines = backups.databases(stack)
+    for name in (each for each in stack.data["backup"] if point_in_time.wanted(stack, each)):
+        path = ("backup", name, "point_in_time")
+        where = stack.platform["backup"]["repository"] or ""
+        if engines.get(name) != "postgres":
+            yield stack.problem(path, f"{quoted(name)} is no service with PostgreSQL", "remove it")
+            continue
+        if not where:
+            fix = "write drover_platform.backup.repository, or remove it"
+            yield stack.problem(path, "there is no repository for backups", fix)
+        elif not is_supported(where):
+            fix = "write a repository of the kind s3: (over https) or a folder, or remove it"
+            yield stack.problem(path, "pgBackRest does not reach a repository of this kind", fix)
+        yield from _command(stack, name)
+
+
+def _command(stack: Stack, name: str) -> Iterator[Problem]:
+    service, asked = stack.services[name], f"which backup.{name}.point_in_time needs"
+    own = point_in_time.archives_itself(service)
+    if own:
+        at = ("services", name, "command")
+        yield stack.view.problem(at, f"it sets {own}, {asked}", "remove it, the platform sets it")
+    if not point_in_time.starts_server(service):
+        key = "entrypoint" if service.get("entrypoint") else "command"
+        found = f"no settings can stand after it, {asked}"
+        yield stack.view.problem(("services", name, key), found, "write a command that begins with postgres")
 
 
 def _replicas(stack: Stack, name: str) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .. import catalogue
 from ..compose.normal import Plain
 from ..stack import PROXY, Data, Stack, entries, inner
-from . import files
+from . import files, point_in_time
 
 LABEL = "drover.engine"
 NO_DATABASE = "none"
@@ -41,7 +41,8 @@ def candidates(stack: Stack) -> Iterator[Data]:
         mount = data_mount(stack, name, kind)
         if mount:
             data = _data(stack, mount.kind, mount.name)
-            yield {"name": name, "engine": kind, "service": name, "data": data, "target": mount.target}
+            job = {"name": name, "engine": kind, "service": name, "data": data, "target": mount.target}
+            yield {**job, "point_in_time": True} if point_in_time.wanted(stack, name) else job
     for (kind, name), services in volumes(stack).items():
         yield {"name": name, "engine": VOLUME, "data": _data(stack, kind, name), "services": services}
 

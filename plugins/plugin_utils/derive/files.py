@@ -17,7 +17,7 @@ from .. import paths
 from ..compose.normal import Plain
 from ..dump import Override, Reset
 from ..stack import Stack, entries, variables
-from . import secrets
+from . import point_in_time, secrets
 
 _LEFT = {".gitkeep", ".gitignore", ".keep", ".env"}
 
@@ -36,6 +36,9 @@ class Shipped:
         for path, executable, content in self.parts:
             total.update(f"{path}\0{int(executable)}\0{len(content)}\0".encode() + content)
         return total.hexdigest()[:16]
+
+
+_SPOOL = Shipped(point_in_time.PROGRAM, ((point_in_time.PROGRAM, False, point_in_time.SCRIPT.encode()),))
 
 
 def source_of(stack: Stack, mount: Plain) -> Path | None:
@@ -105,7 +108,8 @@ def _config(stack: Stack, source: str) -> Shipped | None:
 def everything(stack: Stack, name: str) -> list[Shipped]:
     """All that travels for the service."""
     sources = [source_of(stack, mount) for mount in entries(stack.view.services[name], "volumes")]
-    return [*(shipped(path) for path in sources if path), *(what for what, _ in configs(stack, name))]
+    own = [*(shipped(path) for path in sources if path), *(what for what, _ in configs(stack, name))]
+    return [*own, _SPOOL] if point_in_time.wanted(stack, name) else own
 
 
 def override(stack: Stack, name: str) -> Plain:
@@ -113,6 +117,7 @@ def override(stack: Stack, name: str) -> Plain:
     service = stack.view.services[name]
     own = entries(service, "volumes")
     added = [_at(stack, what, target) for what, target in configs(stack, name)] + secrets.mount(stack, name)
+    added += point_in_time.mounts(stack, name, _at(stack, _SPOOL, ""))
     mounts = [_mounted(stack, mount) for mount in own] + added
     return {
         **({"volumes": Override(mounts)} if mounts != own else {}),

@@ -41,6 +41,22 @@ ENV = either(
     ),
 )
 
+BACKED_UP = either(
+    "Whether it is backed up, or how.",
+    options=(
+        boolean("true or false."),
+        parts(
+            "How.",
+            point_in_time=boolean(
+                "PostgreSQL: its log is kept too, so that any moment can be restored; docs/backups.md says "
+                "what it costs.",
+                default=False,
+                example=True,
+            ),
+        ),
+    ),
+)
+
 STACK = parts(
     "One stack.",
     name=text("Its name on the host, for good.", "name", required=True, example="shop"),
@@ -112,7 +128,7 @@ STACK = parts(
         "`NAME: false` leaves out a database (its service), a volume (its key) or a folder of data (its "
         "path); all others are backed up.",
         names="job",
-        items=boolean("Whether it is backed up."),
+        items=BACKED_UP,
         in_sample=False,
         example={"cache": False},
     ),

@@ -255,9 +255,9 @@ def test_the_agent_reads_what_the_model_writes(released: Released) -> None:
     found = read(released(EVERYTHING, FILES).manifest).backups
     assert [job.name for job in found] == ["common", "media/large", "prepared", "uploads"]
     assert found[0].volume == "of-old" and found[1].folder == "media/large"
-    assert found[3] == ("uploads", "volume", "", "shop_uploads", "", "", ("web", "worker"))
+    assert found[3] == ("uploads", "volume", "", "shop_uploads", "", "", ("web", "worker"), False)
     [job] = read(released(database()).manifest).backups
-    assert job == ("db", "postgres", "db", "shop_db", "", "/var/lib/postgresql/data", ())
+    assert job == ("db", "postgres", "db", "shop_db", "", "/var/lib/postgresql/data", (), False)
 
 
 def changed(manifest: dict[str, Any], **more: Any) -> dict[str, Any]:

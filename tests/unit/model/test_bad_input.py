@@ -41,7 +41,7 @@ DATA = [
     ({"egress": {"web": ["https"]}}, "egress: it is not supported yet"),
     ({"links": {"web": ["a/b"]}}, "links: it is not supported yet"),
     ({"aws": {"bucket": "media"}}, "aws: it is not supported yet"),
-    ({"backup": {"db": "no"}}, 'backup.db: found text ("no") instead of true or false'),
+    ({"backup": {"db": "no"}}, "backup.db: found text; write true or false or a mapping"),
     ({"backup": {"a b": False}}, '"a b" is not a name that a backup can have'),
     ({"backup": {"db": False}}, 'backup.db: the stack keeps no data called "db"; remove it'),
     ({"deploy": {"backup": "after"}}, "deploy.backup: found"),

@@ -115,6 +115,7 @@ def _backups(verbs: Any) -> None:
         verb.add_argument("targets", nargs="*", metavar="TARGET", help="STACK or STACK/NAME; without, all")
     backup.add_argument("--init", action="store_true", help="make the repository, if it is not there")
     backup.add_argument("--tidy", action="store_true", help="only remove what a killed run left")
+    backup.add_argument("--base", default="", metavar="STACK/NAME", help="only a base for its log")
     verify.add_argument(
         "--spoil", default="", metavar="COMMAND", help="a drill: run this in each copy before it is compared"
     )
@@ -123,7 +124,19 @@ def _backups(verbs: Any) -> None:
     restore.add_argument("target", nargs="?", default="", metavar="TARGET", help="STACK or STACK/NAME")
     restore.add_argument("--all", action="store_true", help="everything of this host")
     which = restore.add_mutually_exclusive_group()
-    which.add_argument("--at", default="", metavar="TIME", help="the newest that is not younger")
+    which.add_argument(
+        "--at",
+        default="",
+        metavar="TIME",
+        help="the newest that is not younger; of a database whose log is kept, that very moment, or latest",
+    )
+    which.add_argument(
+        "--before-transaction",
+        type=int,
+        default=0,
+        metavar="XID",
+        help="of a database whose log is kept: just before this transaction was committed",
+    )
     which.add_argument("--snapshot", default="", metavar="ID", help="this one")
     which.add_argument("--verified", action="store_true", help="the newest that was verified")
     restore.add_argument(
@@ -155,6 +168,9 @@ def _backups(verbs: Any) -> None:
     overview = verbs.add_parser("backups", help="how old the newest backups are, and which were verified")
     by_hand = verbs.add_parser("restic", help="restic with this host's repository and key; `-- WORDS`")
     by_hand.add_argument("words", nargs="+", metavar="WORDS")
+    verbs.add_parser(
+        "archive", help="take logs of databases to the repository, until it is stopped"
+    ).set_defaults(command="archive")
     dump = verbs.add_parser("dump", help="write a database's dump to standard output; for restic")
     dump.add_argument("job", metavar="STACK/NAME")
     for name, verb in {

@@ -268,6 +268,18 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "send": _send,
     "version": _version,
     **dict.fromkeys(
-        ("backup", "backups", "dump", "verify", "restore", "import", "retention", "escrow", "restic"), _data
+        (
+            "archive",
+            "backup",
+            "backups",
+            "dump",
+            "verify",
+            "restore",
+            "import",
+            "retention",
+            "escrow",
+            "restic",
+        ),
+        _data,
     ),
 }

@@ -80,6 +80,15 @@ class Layout(NamedTuple):
         return self.root / "opt/drover/bin/restic"
 
     @property
+    def pgbackrest(self) -> Path:
+        """Where the log of databases goes, with the repository's key; there if one is kept."""
+        return self.root / "etc/drover/pgbackrest.conf"
+
+    def spool(self, stack: str, name: str = "") -> Path:
+        """Where a database leaves its log for us to take away."""
+        return self.root / "var/lib/drover/wal" / stack / name
+
+    @property
     def staging(self) -> Path:
         """Copies of SQLite databases on their way into a snapshot, and volumes on their way back."""
         return self.root / "var/lib/drover/backup"

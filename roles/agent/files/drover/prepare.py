@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from drover import compose, docker, images, secrets
 from drover.docker import Container
@@ -31,10 +32,19 @@ def prepare(
     learned = _own(host, plan, here, uids) if plan.has(*CREATING, OWN, RESTART) else {}
     for folder in wish.data_folders:
         (host.layout.stack(wish.stack) / "data" / folder).mkdir(parents=True, exist_ok=True)
+    for job in wish.backups:
+        if job.point_in_time:
+            _spool(host.layout.spool(wish.stack, job.service))
     _tidy(host, plan, {each.identity: each for each in own})
     if plan.has(RESTART):
         _restart(host, plan, own)
     return learned
+
+
+def _spool(place: Path) -> None:
+    """Whoever the database runs as writes there; nobody else on the host comes so far."""
+    place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o1777)
 
 
 def _require(host: Host, plan: Plan, here: Images) -> None:

@@ -94,6 +94,7 @@ class Job(NamedTuple):
     folder: str = ""  # … the folder below the stack's data
     target: str = ""  # where the database's container has it
     services: tuple[str, ...] = ()  # those that mount what is no database's
+    point_in_time: bool = False  # whether its log is kept
 
 
 class Manifest(NamedTuple):
@@ -217,7 +218,8 @@ def _job(where: str, data: object, services: Mapping[str, Service]) -> Job:
         users = tuple(_of_stack(each, services, where) for each in get(data, "services", list, where))
         return Job(name, engine, volume=volume, folder=folder, services=users)
     service = _of_stack(data.get("service"), services, where)
-    return Job(name, engine, service, volume, folder, text(data, "target", TARGET, where))
+    target, log = text(data, "target", TARGET, where), flag(data, "point_in_time", where)
+    return Job(name, engine, service, volume, folder, target, point_in_time=log)
 
 
 def _holder(where: str, data: object) -> tuple[str, str]:

@@ -54,6 +54,8 @@ def _files(host: Host, wish: Manifest) -> None:
             shutil.rmtree(path)
         else:
             disk.remove(path)
+    if wish.delete:
+        shutil.rmtree(host.layout.spool(wish.stack), ignore_errors=True)
     for path in (folder / "data", folder):
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()

@@ -38,6 +38,7 @@ POLL = 0.2  # seconds
 SECONDS = 12 * 3600.0  # that one may take
 LAST = 4000  # characters of what a client said
 SCRATCH_FOLDER = ".drover-scratch-"  # beginning of the name of a data folder that is filled
+LOG = ".wal"  # end of the name of a folder with a part of a database's log
 INIT = "/docker-entrypoint-initdb.d"
 
 
@@ -55,6 +56,7 @@ class Server(NamedTuple):
     words: tuple[str, ...]  # entry point and command
     uid: int  # who reads its secret files
     grace: int  # seconds that it may take to stop
+    pid: int = 0  # of its first process, as the host sees it
 
 
 def container(host: Host, job: Job) -> Container | None:
@@ -91,6 +93,7 @@ def _server(raw: Mapping[str, Any], engine: ModuleType, uid: int) -> Server:
         words=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
         uid=uid,
         grace=int(config.get("StopTimeout") or 30),
+        pid=int(raw["State"].get("Pid") or 0),
     )
 
 
@@ -332,7 +335,8 @@ def tidy(host: Host) -> None:
     if volumes:
         docker.do(host.run, ["docker", "volume", "rm", *volumes], allowed="no such volume")
     shutil.rmtree(host.layout.run / "backup", ignore_errors=True)
-    for place in host.layout.stacks.glob(f"*/data/{SCRATCH_FOLDER}*"):
+    logs = (*host.layout.staging.glob(f"*{LOG}"), *host.layout.staging.glob(f"*{LOG}.of"))
+    for place in (*host.layout.stacks.glob(f"*/data/{SCRATCH_FOLDER}*"), *logs):
         shutil.rmtree(place, ignore_errors=True)
 
 

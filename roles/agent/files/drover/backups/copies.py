@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -122,8 +122,8 @@ class Copy:
         target = jobs.folder(self.host.layout, self.host.run, self.job)
         return (target if target.exists() else self.room.place).stat()
 
-    def _begin(self, engine: ModuleType) -> Server:
-        """A server like the stack's own, on no network, over this room."""
+    def _begin(self, engine: ModuleType, mounts: Sequence[str] = (), settings: Sequence[str] = ()) -> Server:
+        """A server like the stack's own, on no network, over this room; with more mounts and settings."""
         like = clients.server(self.host, self.job, engine)
         image = self._image(like)
         docker.do(
@@ -141,12 +141,14 @@ class Copy:
             *(f"--env={name}" for name in sorted(like.variables)),
             *like.mounts,
             self.room.mount(self.job.wanted.target),
+            *mounts,
             "--log-opt=max-size=1m",
             "--log-opt=max-file=2",
             "--pull=never",
             *entry,
             image,
             *words,
+            *settings,
         ]
         done = self.host.run(command, timeout=120.0, more=like.variables)
         if done.code:
@@ -177,7 +179,8 @@ class Copy:
         if self.server and self._engine.SAMPLES:
             return self._samples(stream.sampled(self.host, self.job, self.server, self._engine, ALL))
         if self.server:
-            found = stream.taken(self.host, self.job, self.server, self._engine)
+            apart = bool(self.told.get("marks"))
+            found = stream.taken(self.host, self.job, self.server, self._engine, apart=apart)
             return differences(self.told["parts"], found["parts"])
         place = self.room.place
         recorded = {str(name): str(value) for name, value in self.told["parts"].items()}

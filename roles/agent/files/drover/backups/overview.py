@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drover.backups import escrow, jobs, settings
+from drover.backups.jobs import Job
 from drover.backups.ledger import VERIFIED
+from drover.backups.pitr import state
 from drover.host import Host
 from drover.layout import Layout
 from drover.state import Kept
@@ -24,14 +26,26 @@ def overview(host: Host, only: str = "") -> list[dict[str, Any]]:
         return []
     rows, now = host.state.kept(), time.time()
     return [
-        {
-            "job": job.name,
-            "engine": job.wanted.engine,
-            **line([row for row in rows if row.job == job.name], found.max_age, now),
-        }
+        _with_log(
+            host,
+            job,
+            {
+                "job": job.name,
+                "engine": job.wanted.engine,
+                **line([row for row in rows if row.job == job.name], found.max_age, now),
+            },
+        )
         for job in jobs.every_job(host.layout)
         if only in ("", job.wish.stack)
     ]
+
+
+def _with_log(host: Host, job: Job, row: dict[str, Any]) -> dict[str, Any]:
+    """How it stands with the job's log too, where that is kept."""
+    if not job.wanted.point_in_time:
+        return row
+    found = state.of(host, job)
+    return {**row, "point_in_time": found, "problem": row["problem"] or found["problem"]}
 
 
 def notes(host: Host, found: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -54,6 +68,7 @@ def unsaved(layout: Layout, only: Sequence[str] = ()) -> tuple[str, ...]:
 
 def line(rows: Sequence[Kept], max_age: float, now: float) -> dict[str, Any]:
     """How it stands with one job, and what is wrong."""
+    rows = [row for row in rows if row.kind in ("backup", "verify")]
     good = [row for row in rows if row.kind == "backup" and row.result == "ok"]
     sure = [row for row in rows if row.kind == "verify" and row.result == VERIFIED]
     taken = {row.snapshot: row.at for row in good}
@@ -91,7 +106,7 @@ def problem(rows: Sequence[Kept], verified: float, max_age: float, now: float) -
     return ""
 
 
-def table(found: Iterable[Mapping[str, Any]]) -> str:
+def table(found: Sequence[Mapping[str, Any]]) -> str:
     """The same for a person."""
     rows = [
         (
@@ -104,4 +119,5 @@ def table(found: Iterable[Mapping[str, Any]]) -> str:
         )
         for each in found
     ]
-    return "\n".join(aligned([HEAD, *rows])) if rows else "nothing on this host is backed up"
+    logs = [state.line(each["job"], each["point_in_time"]) for each in found if "point_in_time" in each]
+    return "\n".join([*aligned([HEAD, *rows]), *logs]) if rows else "nothing on this host is backed up"

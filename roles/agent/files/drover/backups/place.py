@@ -14,8 +14,10 @@ from drover import compose, docker, finish
 from drover.apply import Options, apply
 from drover.backups import clients, jobs, room
 from drover.backups.jobs import FILES, Job
+from drover.backups.pitr import archive
 from drover.backups.room import Room
 from drover.docker import of_stack
+from drover.errors import TROUBLE
 from drover.host import Host, locked
 from drover.release import Manifest
 from drover.run import DroverError
@@ -23,6 +25,7 @@ from drover.watch import Watch
 from drover.wishes import every, standing
 
 LOCK_SECONDS = 300.0
+DRAIN_SECONDS = 30.0
 
 
 def is_filled(host: Host, job: Job) -> bool:
@@ -60,10 +63,20 @@ def exchange(
         _stopped(whole, stack)
         try:
             for job, place in rooms:
+                _emptied(whole, job)
                 kept[job.name] = room.exchange(whole, job, place)
                 room.drop(whole, place)
         finally:
             _started(whole, verb, stack)
+
+
+def _emptied(host: Host, job: Job) -> None:
+    """The log of the data that is about to go is whole in the repository, if that answers."""
+    if job.wanted.point_in_time:
+        try:
+            archive.drain(host, job, DRAIN_SECONDS)
+        except TROUBLE as error:
+            host.say(f"{job.name}: the end of its log is missing in the repository: {error}")
 
 
 def _stopped(host: Host, stack: str) -> None:

@@ -15,7 +15,12 @@ from drover.backups.backup import Outcome
 from drover.backups.copies import Copy
 from drover.backups.jobs import FILES, Job
 from drover.backups.ledger import Complete
-from drover.backups.restic import Restic
+from drover.backups.pitr import REPLAY, archive
+from drover.backups.pitr import moment as moments
+from drover.backups.pitr.moment import Moment, NotCoveredError
+from drover.backups.pitr.pgbackrest import PgBackRest, where
+from drover.backups.pitr.replay import Replay
+from drover.backups.restic import Restic, Snapshot
 from drover.backups.room import Room
 from drover.errors import TROUBLE
 from drover.host import Host
@@ -30,6 +35,8 @@ class Asked(NamedTuple):
 
     snapshot: str = ""
     at: float = 0.0
+    latest: bool = False  # as far as the log goes
+    transaction: int = 0  # just before this one was committed
     verified: bool = False
     beside: str = ""  # name of a copy to look into
     replace: bool = False  # there is data, and it may be replaced
@@ -43,6 +50,26 @@ class Chosen(NamedTuple):
     job: Job
     found: Complete
     told: Mapping[str, Any]
+    moment: Moment | None = None  # out of the log, not out of a snapshot
+
+    @property
+    def said(self) -> str:
+        """Which data it is."""
+        if self.moment:
+            return f"the log {self.moment.said}, from the base of {stamp(self.moment.base.at)}"
+        return f"snapshot {self.found.data.identity[:8]} of {stamp(self.found.data.at)}"
+
+    @property
+    def became(self) -> str:
+        """What the data is, once it is restored."""
+        return self.moment.said if self.moment else f"as it was at {stamp(self.found.data.at)}"
+
+    def copy(self, host: Host, place: Room, name: str = "") -> Copy:
+        """Where it is restored into."""
+        if self.moment is None:
+            return Copy(host, self.job, self.told, place, name)
+        program = PgBackRest(host, self.job, where(host, self.job)[1])
+        return Replay(host, program, self.moment, self.told, place, name)
 
 
 def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> dict[str, Outcome]:
@@ -89,8 +116,42 @@ def _need_room(host: Host, chosen: Sequence[Chosen], reserve: int) -> None:
 
 
 def _choose(host: Host, restic: Restic, job: Job, asked: Asked) -> Chosen:
+    if job.wanted.point_in_time and (asked.at or asked.latest or asked.transaction):
+        try:
+            return _moment(host, job, asked)
+        except NotCoveredError as error:
+            if not asked.at:
+                raise
+            host.say(f"{error}; the newest snapshot from before is taken")
+    elif asked.transaction:
+        raise DroverError(f"{job.name}: its log is not kept, so that no transaction is known")
     found = ledger.pick(ledger.complete(restic, job), job, asked.snapshot, asked.at, asked.verified)
     return Chosen(job, found, ledger.record(restic, found))
+
+
+def _moment(host: Host, job: Job, asked: Asked) -> Chosen:
+    """All that was committed until now is in the repository first, as far as the database can be asked."""
+    if asked.at > time.time():
+        raise DroverError(f"--at: {stamp(asked.at)} is still to come")
+    try:
+        archive.flush(host, job)
+    except TROUBLE as error:
+        host.say(f"{job.name}: the newest of its log may be missing: {error}")
+    bases = moments.reachable(PgBackRest(host, job, where(host, job)[1]))
+    if asked.transaction:
+        found = moments.before_transaction(bases, job, asked.transaction)
+    else:
+        found = moments.latest(bases, job) if asked.latest else moments.at_time(bases, job, asked.at)
+    size, notes = found.base.size, found.base.notes
+    told = {
+        "engine": job.wanted.engine,
+        "bytes": size,
+        "disk": size,
+        "image": notes.get("image", ""),
+        **notes,
+    }
+    none = Snapshot(found.base.label, found.at, frozenset(), (), "")
+    return Chosen(job, Complete(none, none), told, found)
 
 
 def _refusals(host: Host, each: Chosen, asked: Asked) -> list[str]:
@@ -126,20 +187,19 @@ def _planned(host: Host, each: Chosen, asked: Asked) -> str:
     rows = [
         row
         for row in host.state.kept(each.job.name)
-        if row.kind == "verify" and row.result == ledger.VERIFIED
+        if row.kind == (REPLAY if each.moment else "verify") and row.result == ledger.VERIFIED
     ]
     last = (
         f"{rows[-1].seconds:.0f} s, as the last verification"
         if rows
         else "not known, nothing was verified here"
     )
-    where = f"beside as {asked.beside}" if asked.beside else "into place"
+    place = f"beside as {asked.beside}" if asked.beside else "into place"
     age = (time.time() - each.found.data.at) / 3600
     verdict = each.found.verdict or "not verified yet, which the restore does"
-    return (
-        f"snapshot {each.found.data.identity[:8]} of {stamp(each.found.data.at)} ({age:.1f} h old, "
-        f"{verdict}) {where}; expected time: {last}"
-    )
+    if each.moment:
+        return f"{each.said} {place}; expected time: {last}"
+    return f"{each.said} ({age:.1f} h old, {verdict}) {place}; expected time: {last}"
 
 
 # Beside
@@ -148,7 +208,7 @@ def _planned(host: Host, each: Chosen, asked: Asked) -> str:
 def _beside(host: Host, restic: Restic, each: Chosen, name: str) -> Outcome:
     began = time.time()
     made = room.make(host, each.job, name)
-    copy = Copy(host, each.job, each.told, made, name)
+    copy = each.copy(host, made, name)
     try:
         copy.fill(restic, each.found)
         said = copy.differences()
@@ -157,7 +217,7 @@ def _beside(host: Host, restic: Restic, each: Chosen, name: str) -> Outcome:
         room.drop(host, made)
         raise
     odd = f", which is not what was recorded ({'; '.join(said)})," if said else ""
-    text = f"snapshot of {stamp(each.found.data.at)}{odd} is in {_look(copy, made)}"
+    text = f"{each.said}{odd} is in {_look(copy, made)}"
     return _told(host, each, Outcome("failed" if said else "ok", text), began)
 
 
@@ -199,15 +259,15 @@ def _outcome(each: Chosen, kept: str | None, wrong: str) -> Outcome:
     """`kept` is where the data is that was replaced, if it was."""
     if kept is None:
         return Outcome("failed", wrong)
-    text = f"is as it was at {stamp(each.found.data.at)}; what was there is kept in {kept}"
+    text = f"is {each.became}; what was there is kept in {kept}"
     return Outcome("failed", f"{text}; but {wrong}") if wrong else Outcome("ok", text)
 
 
 def _copied(host: Host, restic: Restic, each: Chosen) -> Room:
     """A whole copy that is what was recorded, with nothing running over it."""
-    host.say(f"{each.job.name}: restore {each.found.data.identity[:8]} of {stamp(each.found.data.at)}")
+    host.say(f"{each.job.name}: restore {each.said}")
     made = room.make(host, each.job)
-    copy = Copy(host, each.job, each.told, made, "")
+    copy = each.copy(host, made)
     try:
         copy.fill(restic, each.found)
         said = copy.differences()

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from drover.host import Host
 from drover.run import DroverError
 
 SAMPLE_SECONDS = 1800.0
+MARK_SECONDS = 60.0
 SAMPLES = 20_000  # keys of each database that are compared
 RECORD = "record.json"
 
@@ -38,23 +40,41 @@ def dump(host: Host, job: Job) -> None:
         which = clients.server(host, job, engine)
         if not which.running:
             raise DroverError("the database does not run")
-        word = settings.word(host.layout, job.name)
-        record = taken(host, job, which, engine, sys.stdout.fileno(), WORD=word)
+        record = _between(host, job, which, engine)
     except (DroverError, OSError) as error:
         _write(host, job, {"failed": str(error)})
         raise
     _write(host, job, record)
 
 
+def _between(host: Host, job: Job, which: Server, engine: ModuleType) -> dict[str, Any]:
+    """The dump; where the log is kept, between two marks in it, by which a copy out of it is compared."""
+    out, word = sys.stdout.fileno(), settings.word(host.layout, job.name)
+    if not job.wanted.point_in_time:
+        return taken(host, job, which, engine, out, WORD=word)
+    names, began = [f"drover-{uuid.uuid4().hex[:12]}-{end}" for end in "ab"], time.time()
+    place, segment = clients.ask(host, job, which, engine, f"mark {names[0]}", MARK_SECONDS).split()
+    record = taken(host, job, which, engine, out, apart=True, WORD=word)
+    clients.ask(host, job, which, engine, f"mark {names[1]}", MARK_SECONDS)
+    return {**record, "marks": names, "marked": began, "place": place, "timeline": int(segment[:8], 16)}
+
+
 def taken(
-    host: Host, job: Job, which: Server, engine: ModuleType, descriptor: int | None = None, **more: str
+    host: Host,
+    job: Job,
+    which: Server,
+    engine: ModuleType,
+    descriptor: int | None = None,
+    apart: bool = False,
+    **more: str,
 ) -> dict[str, Any]:
     """Dump what the server has; its record. Bytes go to the descriptor, if there is one.
 
+    `apart`: as the engine's reader has it, for a record that is compared with a copy out of the log too.
     `more`: what else the engine's script is told, in variables.
     """
     before = sampled(host, job, which, engine, SAMPLES)
-    parts: Reader = engine.reader(which.variables)
+    parts: Reader = engine.reader(which.variables, True) if apart else engine.reader(which.variables)
     if descriptor is not None:
         clients.widen(descriptor)
     with clients.pipe(host.layout, job, which.uid) as path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -27,6 +28,7 @@ from drover.backups import (
 )
 from drover.backups import restore as back
 from drover.backups.backup import Outcome
+from drover.backups.pitr import archive, base, check, keep
 from drover.backups.restic import Restic
 from drover.host import Host, locked
 from drover.layout import Layout
@@ -34,6 +36,7 @@ from drover.run import DroverError, environment, runner
 from drover.state import Kept, State
 from drover.table import aligned
 
+LATEST = "latest"
 GOOD = frozenset({"ok", ledger.VERIFIED, "would restore", "would import"})
 
 
@@ -79,9 +82,12 @@ def _backup(wish: argparse.Namespace, layout: Layout) -> int:
         if wish.init:
             return _init(host, restic)
         found, odd = jobs.known(layout)
-        chosen = jobs.chosen(found, wish.targets)
+        chosen = jobs.chosen(found, [wish.base] if wish.base else wish.targets)
+        bases = base.every(host, chosen)
+        if wish.base:
+            return _answer(wish, bases)
         unknown = {} if wish.targets else backup.unknown(host, odd)
-        return _answer(wish, {**backup.every(host, restic, chosen), **unknown})
+        return _answer(wish, {**bases, **backup.every(host, restic, chosen), **unknown})
 
 
 def _init(host: Host, restic: Restic) -> int:
@@ -120,7 +126,8 @@ def _dump(wish: argparse.Namespace, layout: Layout) -> int:
 def _verify(wish: argparse.Namespace, layout: Layout) -> int:
     with _alone(wish, layout) as (host, restic):
         chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
-        return _answer(wish, verify.every(host, restic, chosen, wish.spoil))
+        done = verify.every(host, restic, chosen, wish.spoil)
+        return _answer(wish, {**done, **check.every(host, restic, chosen, wish.spoil)})
 
 
 def _restore(wish: argparse.Namespace, layout: Layout) -> int:
@@ -128,7 +135,9 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
         raise DroverError("name one STACK or STACK/NAME, or say --all for the whole host")
     asked = back.Asked(
         wish.snapshot,
-        _moment(wish.at),
+        0.0 if wish.at == LATEST else _moment(wish.at),
+        wish.at == LATEST,
+        wish.before_transaction,
         wish.verified,
         wish.beside,
         wish.replace,
@@ -172,7 +181,16 @@ def _moment(text: str) -> float:
 
 def _retention(wish: argparse.Namespace, layout: Layout) -> int:
     with _alone(wish, layout) as (host, restic):
-        return _answer(wish, retention.run(host, restic, jobs.every_job(layout)))
+        found = jobs.every_job(layout)
+        done = retention.run(host, restic, found)
+        return _answer(wish, {**done, **keep.every(host, restic.settings.max_age, found)})
+
+
+def _archive(wish: argparse.Namespace, layout: Layout) -> int:
+    settings.need(layout)
+    with contextlib.suppress(KeyboardInterrupt):
+        archive.serve(Host(layout, runner(), State(layout.state), _say))
+    return 0
 
 
 def _overview(wish: argparse.Namespace, layout: Layout) -> int:
@@ -197,6 +215,7 @@ def _restic(wish: argparse.Namespace, layout: Layout) -> int:
 
 
 VERBS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
+    "archive": _archive,
     "backup": _backup,
     "backups": _overview,
     "dump": _dump,

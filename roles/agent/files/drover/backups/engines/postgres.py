@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
-from drover.backups.engines.common import Named, rest, same, script
+from drover.backups.engines.common import Named, rest, script
 from drover.backups.parts import Line, Parts
 
 FILE = "dump.sql"
@@ -15,9 +15,13 @@ VARIABLES = ("POSTGRES_", "PG")
 SCRIPT = script(__file__)
 MEMORY = "160m"
 SAMPLES, KEEPS, SEED = False, False, ""
+SEQUENCES = "values of sequences"
+UNLOGGED = " (not logged)"  # end of a part's name
 
 _COPY = re.compile(rb"COPY (.+?) (?:\(.*\) )?FROM stdin;")
 _CONNECT = re.compile(rb"\\connect (?:-reuse-previous=on )?(.*)")
+_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\(")
+_UNLOGGED = re.compile(rb"CREATE UNLOGGED TABLE (.+) \(")
 _NOTHING = (b"--", b"\\restrict ", b"\\unrestrict ")
 _NAME = rb'("(?:[^"]|"")+"|[^\s",;]+)'
 _MADE = re.compile(rb"CREATE DATABASE " + _NAME)
@@ -31,11 +35,13 @@ _NAMES = (
     re.compile(rb"ALTER DEFAULT PRIVILEGES FOR ROLE " + _NAME + rb" .*"),
 )
 
-server = same
 
+def reader(variables: Mapping[str, str], apart: bool = False) -> Parts:
+    """Rows belong to their table. The role that the image makes has this host's password: not compared.
 
-def reader(variables: Mapping[str, str]) -> Parts:
-    """Rows belong to their table. The role that the image makes has this host's password: not compared."""
+    `apart`: sequences are a part of their own, which in a log run ahead of what was asked of them; and so is
+    the beginning of each table that is not logged, by which it is known.
+    """
     database = ""
     own = _own_role(variables)
 
@@ -47,9 +53,17 @@ def reader(variables: Mapping[str, str]) -> Parts:
             database = found[1].decode("utf-8", "replace")
         if found := _COPY.match(start):
             return Line(f"{database}: {found[1].decode('utf-8', 'replace')}", block=True)
-        return Line("")
+        return Line(_apart(start, database) if apart else "")
 
     return Parts(whose)
+
+
+def _apart(start: bytes, database: str) -> str:
+    """The part of its own of a line that tells of what a log holds otherwise, or not at all."""
+    if _SETVAL.match(start):
+        return SEQUENCES
+    found = _UNLOGGED.match(start)
+    return f"{database}: {found[1].decode('utf-8', 'replace')}{UNLOGGED}" if found else ""
 
 
 def filtered(stream: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
@@ -67,6 +81,11 @@ def _own_role(variables: Mapping[str, str]) -> re.Pattern[bytes]:
     name = own_user(variables)
     quoted = re.escape('"' + name.replace('"', '""') + '"')
     return re.compile(rf"(?:CREATE|ALTER) ROLE (?:{re.escape(name)}|{quoted})(?:;| WITH )".encode())
+
+
+def server(command: Sequence[str]) -> list[str]:
+    """As the stack runs it, but for its log: what is filled has a log of its own, which nobody wants."""
+    return [*command, *(["-c", "archive_mode=off"] if "archive_mode=on" in command else [])]
 
 
 # From elsewhere

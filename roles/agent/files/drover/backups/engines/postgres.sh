@@ -14,6 +14,39 @@ dump() {
   exec pg_dumpall --no-password --database=template1 "$@" >"$PIPE"
 }
 
+# A place in the log to come back to: where it is, and the segment that it is in.
+mark() {
+  exec psql -XAtq --no-password -d template1 -F ' ' \
+    -c "SELECT place, pg_walfile_name(place) FROM pg_create_restore_point('$1') AS place"
+}
+
+# All that was committed until now is in segments that are finished.
+flush() {
+  exec psql -XAtq --no-password -d template1 -c 'SELECT txid_current()' -c 'SELECT pg_switch_wal()'
+}
+
+# The oldest transaction that has not ended.
+oldest() {
+  exec psql -XAtq --no-password -d template1 -c 'SELECT txid_snapshot_xmin(txid_current_snapshot())'
+}
+
+# The role that the image makes has the password of today. It is in no command line.
+renew() {
+  if [ -z "$PGPASSWORD" ]; then return; fi
+  psql -XAtq --no-password -d template1 -v ON_ERROR_STOP=1 -v name="$PGUSER" <<'END'
+\set password `printf %s "$PGPASSWORD"`
+ALTER ROLE :"name" PASSWORD :'password';
+END
+}
+
+# A server that reads its log again serves when it has come to its end.
+arrive() {
+  until [ "$(psql -XAtq --no-password -d template1 -c 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; do
+    sleep 0.2
+  done
+  renew
+}
+
 ready() {
   tries=0
   until pg_isready -q; do

@@ -1,0 +1,53 @@
+# GPL-3.0-or-later
+"""Old base backups go with the log that only they needed; what stays is looked through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from drover.backups import ledger
+from drover.backups.backup import Outcome, tried
+from drover.backups.jobs import Job
+from drover.backups.pitr import EXPIRE, REPLAY
+from drover.backups.pitr.base import named
+from drover.backups.pitr.pgbackrest import PgBackRest, where
+from drover.host import Host
+from drover.run import DroverError
+from drover.state import Kept
+
+GOOD = "status: ok"
+
+
+def every(host: Host, max_age: float, chosen: Iterable[Job]) -> dict[str, Outcome]:
+    """Of those whose log is kept, one after the other."""
+    return {
+        named(job): tried(host, EXPIRE, job, partial(one, host, max_age, job))
+        for job in chosen
+        if job.wanted.point_in_time
+    }
+
+
+def one(host: Host, max_age: float, job: Job) -> Outcome:
+    """Let go what the configuration does not keep, unless the newest is in doubt."""
+    why = doubt(host.state.kept(job.name), time.time(), max_age)
+    if why:
+        raise DroverError(f"nothing of its log goes: {why}")
+    program = PgBackRest(host, job, where(host, job)[1])
+    program.do("expire")
+    # It ends with 0 whatever it finds.
+    said = program.do("--output=text", "verify")
+    if GOOD not in said:
+        raise DroverError(f"the repository is damaged: {' '.join(said.split())[:600]}")
+    return Outcome("ok", "")
+
+
+def doubt(rows: Sequence[Kept], now: float, max_age: float) -> str:
+    """Why old ones are still needed; empty if they are not."""
+    tries = [row for row in rows if row.kind == REPLAY]
+    if not tries:
+        return "nothing was restored out of it yet"
+    if tries[-1].result != ledger.VERIFIED:
+        return "the newest verification failed, or could compare nothing"
+    return "the newest verification is old" if now - tries[-1].at > max_age else ""
