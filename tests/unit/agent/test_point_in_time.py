@@ -190,14 +190,14 @@ def test_sequences_are_apart_where_a_log_is_kept() -> None:
     )
 
     def told(number: int, apart: bool) -> dict[str, str]:
-        found = Parts(ENGINES["postgres"].reader({}, apart))
+        found: Parts = ENGINES["postgres"].reader({}, apart)
         found.feed(dump % number)
         return found.found()
 
     assert set(told(1, True)) == {REST, check.SEQUENCES} and told(1, True)[REST] == told(33, True)[REST]
     assert told(1, True)[check.SEQUENCES] != told(33, True)[check.SEQUENCES]
     assert set(told(1, False)) == {REST} and told(1, False) != told(33, False)
-    other = Parts(ENGINES["postgres"].reader({}, True))
+    other: Parts = ENGINES["postgres"].reader({}, True)
     other.feed(b"\\connect app\nCREATE UNLOGGED TABLE public.u (\n    id int\n);\n")
     assert f"app: public.u{UNLOGGED}" in other.found()
 

@@ -18,6 +18,7 @@ from drover.run import DroverError
 from drover.state import Kept
 
 GOOD = "status: ok"
+NOTHING = "missing: 0, checksum invalid: 0, size invalid: 0, other: 0"
 
 
 def every(host: Host, max_age: float, chosen: Iterable[Job]) -> dict[str, Outcome]:
@@ -37,10 +38,16 @@ def one(host: Host, max_age: float, job: Job) -> Outcome:
     program = PgBackRest(host, job, where(host, job)[1])
     program.do("expire")
     # It ends with 0 whatever it finds.
-    said = program.do("--output=text", "verify")
+    said = program.do("--output=text", "--verbose", "verify")
     if GOOD not in said:
-        raise DroverError(f"the repository is damaged: {' '.join(said.split())[:600]}")
+        raise DroverError(f"the repository is damaged: {damage(said)}")
     return Outcome("ok", "")
+
+
+def damage(report: str) -> str:
+    """The lines of pgBackRest's report that tell of any; bounded."""
+    lines = [line.strip() for line in report.splitlines() if "status: valid" not in line]
+    return "; ".join(line for line in lines if not line.startswith(NOTHING))[:600]
 
 
 def doubt(rows: Sequence[Kept], now: float, max_age: float) -> str:
