@@ -139,6 +139,7 @@ def test_a_dropped_table_comes_back_as_of_a_moment(host: Host, agent: Agent) -> 
     assert not ours(host)
 
 
+@pytest.mark.long
 def test_just_before_a_transaction(host: Host, agent: Agent) -> None:
     """Into place; the log goes on from there, and its newest moment can be restored too."""
     asked(host, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT generate_series(1, 1000) AS id")
@@ -157,6 +158,7 @@ def test_just_before_a_transaction(host: Host, agent: Agent) -> None:
         host.check_output("docker rm -f look && docker volume rm look")
 
 
+@pytest.mark.long
 def test_what_comes_out_of_the_log_is_what_was_dumped(host: Host, agent: Agent) -> None:
     """While somebody writes; and one altered row is seen."""
     asked(host, "DROP TABLE IF EXISTS still; CREATE TABLE still AS SELECT generate_series(1, 500) AS id")
@@ -169,6 +171,7 @@ def test_what_comes_out_of_the_log_is_what_was_dumped(host: Host, agent: Agent) 
     assert said["result"] == "failed" and "public.still" in said["text"], said
 
 
+@pytest.mark.long
 def test_the_newest_is_in_the_repository_within_a_minute(host: Host) -> None:
     asked(host, "CREATE TABLE IF NOT EXISTS marks (at float)")
     now = float(host.check_output("date +%s"))
