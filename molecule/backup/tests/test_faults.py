@@ -187,6 +187,7 @@ def test_a_repository_that_cannot_be_written(host: Host, agent: Agent) -> None:
         assert "would restore" in host.check_output(f"drover restore {job} --replace --check")
     finally:
         host.check_output(f"umount {REPOSITORY}")
+    agent.backup(job)
     agent.verify(job)
 
 

@@ -116,7 +116,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         path.write_text(yaml.safe_dump({"drover_stacks": [*own, STACK]}))
         scenario.converge("--tags", "backup,stacks", inventory=folder)
-        assert eventually(lambda: bool(log(host)["base"]), 60), host.check_output("drover backups || true")
+        assert eventually(lambda: bool(log(host)["base"]), 120), host.check_output("drover backups || true")
         yield folder
         gone = {"name": "journal", "state": "absent", "data": "delete"}
         path.write_text(yaml.safe_dump({"drover_stacks": [*own, gone]}))

@@ -51,7 +51,7 @@ ready() {
   tries=0
   until pg_isready -q; do
     tries=$((tries + 1))
-    if [ "$tries" -gt 1500 ]; then echo "the copy did not get ready" >&2; exit 1; fi
+    if [ "$tries" -gt 1500 ]; then echo "the server did not get ready" >&2; exit 1; fi
     sleep 0.2
   done
 }

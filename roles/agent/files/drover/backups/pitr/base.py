@@ -42,6 +42,9 @@ def one(host: Host, job: Job) -> Outcome:
     which, cluster = where(host, job)
     if not which.running:
         raise DroverError("the database does not run")
+    # One that has just been made serves its own first start, at its socket alone, before it serves anybody.
+    engine = ENGINES[job.wanted.engine]
+    clients.ask(host, job, which, engine, "ready", SECONDS)
     program = PgBackRest(host, job, cluster)
     program.ready()
     before = gap(host, job)
@@ -51,7 +54,7 @@ def one(host: Host, job: Job) -> Outcome:
         program.take(which, kind, notes, secret)
     newest = program.bases()[-1]
     program.refuse_links(newest.label)
-    oldest = clients.ask(host, job, which, ENGINES[job.wanted.engine], "oldest", SECONDS).strip()
+    oldest = clients.ask(host, job, which, engine, "oldest", SECONDS).strip()
     program.do(f"--set={newest.label}", f"--annotation=oldest={oldest}", "annotate")
     if before == gap(host, job):
         (host.layout.spool(job.wish.stack, job.wanted.service) / LOST).unlink(missing_ok=True)
