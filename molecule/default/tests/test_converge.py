@@ -31,7 +31,7 @@ def test_looking_changes_nothing(scenario: Scenario, host: Host) -> None:
     units = "'drover-*.timer' 'drover-send.service' 'drover-certificates.service'"
     host.check_output(f"systemctl stop {units}")
     folders = "/srv /etc/drover /opt/drover /var/lib/drover"
-    picture = f"find {folders} -printf '%p %y %s %T@ %m %U\\n' | sort; nft list ruleset | sha256sum"
+    picture = f"find {folders} -printf '%p %y %s %T@ %m %U\\n' | sort; nft -s list ruleset | sha256sum"
     try:
         before = host.check_output(picture).splitlines(), started(host)
         run = scenario.site(playbook=STATUS)
