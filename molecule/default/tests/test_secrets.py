@@ -63,7 +63,7 @@ def watch(host: Host, look: str) -> None:
     """Take the look again and again, as fast as it goes, and keep what it prints."""
     script = f"while :; do {look}; done > /tmp/watched 2>/dev/null"
     host.run("systemctl stop watch")  # of a test that failed
-    host.check_output(f'systemd-run --collect --property=RuntimeMaxSec=300 --unit=watch sh -c "{script}"')
+    host.check_output(f'systemd-run --collect --property=RuntimeMaxSec=1200 --unit=watch sh -c "{script}"')
 
 
 def watched(host: Host) -> str:
