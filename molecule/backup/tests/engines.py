@@ -94,6 +94,19 @@ DROP DATABASE shop; CREATE DATABASE shop;
 DROP DATABASE IF EXISTS {STRANGE}; DROP DATABASE IF EXISTS empty; DROP DATABASE IF EXISTS later;
 DROP USER IF EXISTS 'grün'@'%';
 """
+OBJECTS = f"""CREATE VIEW shop.many AS SELECT count(*) AS number FROM shop.orders;
+CREATE TRIGGER shop.checked BEFORE INSERT ON shop.orders FOR EACH ROW SET NEW.note = TRIM(NEW.note);
+CREATE PROCEDURE shop.doubled(n INT) SELECT 2 * n;
+CREATE EVENT shop.nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO DELETE FROM shop.orders WHERE id < 0;
+CREATE TABLE {STRANGE}.`select` (`key` VARCHAR(40) PRIMARY KEY);
+INSERT INTO {STRANGE}.`select` VALUES ('it''s "odd" 🧀');
+"""
+SHOW_OBJECTS = f"""SELECT number FROM shop.many;
+SELECT trigger_name, action_statement FROM information_schema.triggers WHERE trigger_schema = 'shop';
+SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = 'shop';
+SELECT event_name, event_definition, status FROM information_schema.events;
+SELECT * FROM {STRANGE}.`select`;
+"""
 FILL_SHOP = f"""
 CREATE DATABASE {STRANGE}; CREATE DATABASE empty;
 CREATE USER 'grün'@'%' IDENTIFIED BY 'q''uo"te'; GRANT SELECT ON shop.* TO 'grün'@'%';
@@ -101,25 +114,14 @@ CREATE TABLE shop.orders (id INT PRIMARY KEY AUTO_INCREMENT, note TEXT, raw BLOB
 INSERT INTO shop.orders (note, raw, at)
   SELECT CONCAT('Käse\\t\\n\\\\ 🧀', REPEAT('é', seq % 7)), UNHEX(CONCAT(MD5(seq), '00FF270A5C')),
     TIMESTAMP '2026-01-01 00:00:00.000001' + INTERVAL seq HOUR FROM shop.seq_1_to_500;
-CREATE VIEW shop.many AS SELECT count(*) AS number FROM shop.orders;
-CREATE TRIGGER shop.checked BEFORE INSERT ON shop.orders FOR EACH ROW SET NEW.note = TRIM(NEW.note);
-CREATE PROCEDURE shop.doubled(n INT) SELECT 2 * n;
-CREATE EVENT shop.nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO DELETE FROM shop.orders WHERE id < 0;
-CREATE TABLE {STRANGE}.`select` (`key` VARCHAR(40) PRIMARY KEY);
-INSERT INTO {STRANGE}.`select` VALUES ('it''s "odd" 🧀');
-"""
+{OBJECTS}"""
 SHOW_SHOP = f"""
 SHOW DATABASES;
 SELECT user, host, JSON_VALUE(priv, '$.authentication_string') FROM mysql.global_priv
   WHERE user <> 'healthcheck' ORDER BY 1, 2;  -- whose password the image makes
 SELECT grantee, table_schema, privilege_type FROM information_schema.schema_privileges ORDER BY 1, 2, 3;
 SELECT id, note, HEX(raw), at FROM shop.orders ORDER BY id;
-SELECT number FROM shop.many;
-SELECT trigger_name, action_statement FROM information_schema.triggers WHERE trigger_schema = 'shop';
-SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = 'shop';
-SELECT event_name, event_definition, status FROM information_schema.events;
-SELECT * FROM {STRANGE}.`select`;
-"""
+{SHOW_OBJECTS}"""
 SHOP = Engine(
     "shop/db",
     inside("shop", "db", MARIADB) + LOSE_SHOP + FILL_SHOP + "END",

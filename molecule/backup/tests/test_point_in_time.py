@@ -94,6 +94,15 @@ def is_as_of(host: Host, at: float, rows: list[Row]) -> None:
     assert there and not lost and not later, (len(there), lost[:3], later[:3])
 
 
+def comes_back(host: Host, agent: Agent) -> None:
+    """A table that is dropped now is there again, with every row of before."""
+    at = moment(host)
+    asked(host, "DROP TABLE lines")
+    rows = written(host)
+    agent.restore(JOB, "--replace", "--at", iso(host, at))
+    is_as_of(host, at, rows)
+
+
 def log(host: Host) -> dict[str, Any]:
     """What `drover backups` says of it."""
     found = {each["job"]: each for each in json.loads(host.run("drover backups --json").stdout)}
@@ -131,11 +140,7 @@ pytestmark = pytest.mark.usefixtures("filled", "journal")
 
 def test_a_dropped_table_comes_back_as_of_a_moment(host: Host, agent: Agent) -> None:
     write(host)
-    at = moment(host)
-    asked(host, "DROP TABLE lines")
-    rows = written(host)
-    agent.restore(JOB, "--replace", "--at", iso(host, at))
-    is_as_of(host, at, rows)
+    comes_back(host, agent)
     assert not ours(host)
 
 
@@ -222,11 +227,7 @@ def test_a_push_that_is_killed_is_made_again(host: Host, agent: Agent) -> None:
         host.check_output(
             "sleep 0.3; systemctl reset-failed drover-archive.service; systemctl start drover-archive"
         )
-    at = moment(host)
-    asked(host, "DROP TABLE lines")
-    rows = written(host)
-    agent.restore(JOB, "--replace", "--at", iso(host, at))
-    is_as_of(host, at, rows)
+    comes_back(host, agent)
 
 
 @pytest.mark.long
@@ -287,11 +288,7 @@ def test_a_full_folder_is_an_alert_and_the_database_writes_on(host: Host, agent:
     host.check_output(f"rm {SPOOL}/filled; systemctl start drover-archive.service")
     assert eventually(lambda: f"archive:{JOB}" in events(host), 20)
     assert eventually(lambda: "lost" not in waiting(host) and log(host)["base"] != before, 60)
-    at = moment(host)
-    asked(host, "DROP TABLE lines")
-    rows = written(host)
-    agent.restore(JOB, "--replace", "--at", iso(host, at))
-    is_as_of(host, at, rows)
+    comes_back(host, agent)
 
 
 @pytest.mark.long
@@ -303,11 +300,7 @@ def test_a_snapshot_in_its_place_begins_a_new_log(host: Host, agent: Agent) -> N
     write(host)
     asked(host, "SELECT pg_switch_wal()")
     assert eventually(lambda: log(host)["base"] != before and not log(host)["problem"], 90), log(host)
-    at = moment(host)
-    asked(host, "DROP TABLE lines")
-    rows = written(host)
-    agent.restore(JOB, "--replace", "--at", iso(host, at))
-    is_as_of(host, at, rows)
+    comes_back(host, agent)
 
 
 @pytest.mark.long

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from backup.tests.engines import FILL_CACHE, LOSE_SHOP, SHOW_CACHE, STRANGE, Engine, inside
+from backup.tests.engines import (
+    FILL_CACHE,
+    LOSE_SHOP,
+    OBJECTS,
+    SHOW_CACHE,
+    SHOW_OBJECTS,
+    STRANGE,
+    Engine,
+    inside,
+)
 
 # Redis: what Valkey has.
 
@@ -29,24 +38,13 @@ INSERT INTO shop.orders (note, raw, at, more)
   WITH RECURSIVE n(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < 500)
   SELECT CONCAT('Käse\\t\\n\\\\ 🧀', REPEAT('é', seq % 7)), UNHEX(CONCAT(SHA2(seq, 256), '00FF270A5C')),
     TIMESTAMP '2026-01-01 00:00:00.000001' + INTERVAL seq HOUR, JSON_OBJECT('é', seq) FROM n;
-CREATE VIEW shop.many AS SELECT count(*) AS number FROM shop.orders;
-CREATE TRIGGER shop.checked BEFORE INSERT ON shop.orders FOR EACH ROW SET NEW.note = TRIM(NEW.note);
-CREATE PROCEDURE shop.doubled(n INT) SELECT 2 * n;
-CREATE EVENT shop.nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO DELETE FROM shop.orders WHERE id < 0;
-CREATE TABLE {STRANGE}.`select` (`key` VARCHAR(40) PRIMARY KEY);
-INSERT INTO {STRANGE}.`select` VALUES ('it''s "odd" 🧀');
-"""
+{OBJECTS}"""
 SHOW_SHOP = f"""
 SHOW DATABASES;
 SELECT user, host, plugin, HEX(authentication_string) FROM mysql.user WHERE user <> 'root' ORDER BY 1, 2;
 SELECT grantee, table_schema, privilege_type FROM information_schema.schema_privileges ORDER BY 1, 2, 3;
 SELECT id, note, HEX(raw), at, more FROM shop.orders ORDER BY id;
-SELECT number FROM shop.many;
-SELECT trigger_name, action_statement FROM information_schema.triggers WHERE trigger_schema = 'shop';
-SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = 'shop';
-SELECT event_name, event_definition, status FROM information_schema.events;
-SELECT * FROM {STRANGE}.`select`;
-"""
+{SHOW_OBJECTS}"""
 SHOP = Engine(
     "shop/db",
     inside("shop", "db", MYSQL.format("")) + LOSE + FILL_SHOP + "END",
