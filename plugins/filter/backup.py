@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: backup
 short_description: What a host is told of its backups
 description: Fills in the defaults of the platform's settings; fails with all that is wrong with them.
-positional: host, stacks
+positional: host, stacks, verifies, verified_by
 options:
   _input:
     description: The platform's settings; C(docs/reference.md) has every key.
@@ -22,6 +22,13 @@ options:
     description: The host's stacks; one of them may want the log of its database kept.
     type: list
     elements: dict
+  verifies:
+    description: Other hosts whose backups this one verifies.
+    type: list
+    elements: str
+  verified_by:
+    description: The host that verifies this one's backups.
+    type: str
 author: The Drover developers
 """
 
@@ -47,10 +54,13 @@ from ..plugin_utils import backup, boundary, origin
 from ..plugin_utils.problem import located
 
 
-def of(platform: Any, host: Any, stacks: Any = ()) -> dict[str, Any]:
+def of(
+    platform: Any, host: Any, stacks: Any = (), verifies: Any = (), verified_by: Any = ""
+) -> dict[str, Any]:
     """Plain data in, plain data out."""
     given, places = origin.plain(platform or {}, backup.NAME)
-    found, problems = backup.load(given, str(host), origin.plain(stacks or [], "drover_stacks")[0])
+    other = backup.Other(tuple(origin.plain(verifies or [], "backup_verifies")[0]), verified_by or "")
+    found, problems = backup.load(given, str(host), origin.plain(stacks or [], "drover_stacks")[0], other)
     if problems:
         raise AnsibleFilterError(boundary.report(located(problems, places)))
     return found

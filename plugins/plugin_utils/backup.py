@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeGuard, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeGuard, cast
 
 from . import pgbackrest, shape
 from .checks import backups
@@ -19,7 +19,17 @@ PASSWORD = "/etc/drover/backup.password"  # noqa: S105
 ENVIRONMENT = "/etc/drover/backup.env"
 
 
-def load(given: object, host: str, stacks: object = ()) -> tuple[Data, list[Problem]]:
+class Other(NamedTuple):
+    """The host's part in verifications on another host: those that it verifies, and who verifies it."""
+
+    verifies: tuple[object, ...] = ()
+    verified_by: object = ""
+
+
+NOBODY = Other()
+
+
+def load(given: object, host: str, stacks: object = (), other: Other = NOBODY) -> tuple[Data, list[Problem]]:
     """What `told`, `secrets` and `times` say of a host of that name; or what is wrong.
 
     `stacks` are the host's, as the inventory has them: does any of them want its database's log kept?
@@ -31,10 +41,13 @@ def load(given: object, host: str, stacks: object = ()) -> tuple[Data, list[Prob
     if wrong:
         return {}, wrong
     platform = cast(Data, shape.filled(given, PLATFORM))
+    wrong = [*_odd_hosts(platform, host, other)]
+    if wrong:
+        return {}, wrong
     where = _repository(platform, host)
     log = bool(where) and pgbackrest.is_supported(where) and keeps_log(stacks)
     found = {
-        "told": told(platform, host),
+        "told": told(platform, host, other),
         "secrets": {
             **secrets(platform),
             **({pgbackrest.PATH: pgbackrest.text(where, platform)} if log else {}),
@@ -56,7 +69,7 @@ def _is_list(stacks: object) -> TypeGuard[Sequence[object]]:
     return isinstance(stacks, list | tuple)
 
 
-def told(platform: Data, host: str) -> Data:
+def told(platform: Data, host: str, other: Other = NOBODY) -> Data:
     """What everybody on the host may read; without a repository it makes no backups."""
     backup = platform["backup"]
     return {
@@ -67,7 +80,27 @@ def told(platform: Data, host: str) -> Data:
         "max_age_hours": backup["max_age_hours"],
         "reserve_bytes": size(backup["reserve"]),
         "safety_days": backup["safety_days"],
+        "verifies": {str(name): _repository(platform, str(name)) for name in other.verifies},
+        "verified_by": other.verified_by,
     }
+
+
+def _odd_hosts(platform: Data, host: str, other: Other) -> Iterator[Problem]:
+    """Names of hosts that are none, or its own; a part in this without a repository."""
+    named = [(("backup_verifies", index), name) for index, name in enumerate(other.verifies)]
+    for path, name in [
+        *named,
+        *([(("backup_verified_by",), other.verified_by)] if other.verified_by else []),
+    ]:
+        odd = (
+            mistake("logical host", name) if isinstance(name, str) else ("is no text", "write a host's name")
+        )
+        if odd:
+            yield Problem(path, f"it {odd[0]}", odd[1])
+        elif name == host:
+            yield Problem(path, "it is this host itself", "write another host's backup_host, or remove it")
+        elif not platform["backup"]["repository"]:
+            yield Problem(path, "there is no repository for backups", f"write {NAME}.backup.repository")
 
 
 def _repository(platform: Data, host: str) -> str:

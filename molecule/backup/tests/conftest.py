@@ -19,6 +19,7 @@ from .engines import ENGINES, inside
 
 REPOSITORY = "/srv/backup/staging/test-backup"  # environment and host, below what the inventory says
 PASSWORD = "canary-repository-9c41e7"  # of the inventory
+SETTINGS = "/etc/drover/backup.json"
 TIMERS = "drover-backup.timer drover-verify.timer drover-retention.timer"
 STATE = "sqlite3.connect('/var/lib/drover/state.db')"
 Jobs = dict[str, dict[str, Any]]
@@ -140,6 +141,18 @@ def change_state(host: Host, words: str) -> None:
 def ours(host: Host) -> list[str]:
     """Containers that only live for a backup, a verification or a restore."""
     return str(host.check_output("docker ps -a --format '{{.Names}}' --filter name=^drover-")).split()
+
+
+@contextmanager
+def told(host: Host, **more: Any) -> Iterator[None]:
+    """The host as one whose inventory says this too."""
+    before = host.file(SETTINGS).content_string
+    changed = json.dumps({**json.loads(before), **more})
+    host.check_output(f"cp -a {SETTINGS} /root/settings && cat >{SETTINGS} <<'END'\n{changed}\nEND")
+    try:
+        yield
+    finally:
+        host.check_output(f"cp -a /root/settings {SETTINGS}")
 
 
 @dataclass(frozen=True)

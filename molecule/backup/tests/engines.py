@@ -143,6 +143,9 @@ SADD set b a c
 HSET hash field value other "\\x01"
 ZADD scores 1.5 low 20 high
 XADD stream 1-1 field value
+EVAL "for n = 1, 900 do redis.call('SADD', 'members', n); redis.call('HSET', 'fields', n, n) end" 0
+EVAL "for n = 1, 3000 do redis.call('SADD', 'many', 'm' .. n); redis.call('RPUSH', 'long', n) end" 0
+EVAL "for n = 1, 3000 do redis.call('ZADD', 'ranks', n / 7, 'r' .. n) end; redis.call('SREM', 'many', 'm7')" 0
 EVAL "for n = 1, 500 do redis.call('SET', 'key:' .. n, redis.sha1hex(n)) end" 0
 SELECT 3
 SET third database

@@ -9,7 +9,7 @@ import pytest
 from testinfra.host import Host
 
 from .conftest import REPOSITORY, ROT, Agent, restic, snapshots, taken
-from .engines import CACHE, ENGINES
+from .engines import CACHE, ENGINES, FOLDER
 
 pytestmark = pytest.mark.usefixtures("filled")
 
@@ -63,3 +63,22 @@ def test_a_key_for_a_person_is_shown_once_and_at_a_terminal_alone(host: Host, ag
 def opens_with(host: Host, password: str) -> bool:
     command = f"RESTIC_PASSWORD='{password}' /opt/drover/bin/restic -r {REPOSITORY} --no-lock cat config"
     return bool(host.run(command).rc == 0)
+
+
+def test_what_is_here_does_not_hide_what_was_before_this_host(host: Host, agent: Agent) -> None:
+    """As a new machine, whose empty databases would be the newest snapshots."""
+    host.check_output("mv /var/lib/drover/state.db /root/state.db")
+    try:
+        assert "entries were read" in host.check_output("drover backup --init")
+        said = agent.fails("backup", CACHE.job)
+        assert "from before this host was made" in said and "--accept" in said
+        assert "not restored" in agent.listed()[CACHE.job]["problem"]
+        agent.restore(CACHE.job, "--beside", "look")
+        host.check_output("docker rm -f look && docker volume rm look")
+        agent.fails("backup", CACHE.job)
+        agent.restore(CACHE.job, "--replace")
+        agent.backup(CACHE.job)
+        agent.fails("backup", FOLDER.job)
+        agent.run("backup", FOLDER.job, "--accept")
+    finally:
+        host.check_output("mv /root/state.db /var/lib/drover/state.db")

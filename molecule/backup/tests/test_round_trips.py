@@ -7,7 +7,7 @@ from shared.scenario import eventually, fetch, service
 from testinfra.host import Host
 
 from .conftest import Agent, ours
-from .engines import CACHE, ENGINES, LEDGER, UPLOADS, VOLUME, Engine
+from .engines import CACHE, ENGINES, FOLDER, LEDGER, UPLOADS, VOLUME, Engine
 
 pytestmark = pytest.mark.usefixtures("filled")
 ALL = pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.job)
@@ -62,6 +62,22 @@ def test_what_was_lost_comes_back(host: Host, agent: Agent, engine: Engine) -> N
     assert eventually(lambda: serves(host))
     assert len(kept(host, engine) - waiting) == 1
     assert not ours(host)
+
+
+@pytest.mark.parametrize("engine", [LEDGER, FOLDER], ids=lambda engine: engine.job)
+def test_a_restore_that_was_wrong_is_undone(host: Host, agent: Agent, engine: Engine) -> None:
+    agent.backup(engine.job)
+    before = engine.content(host)
+    host.check_output(engine.lose)
+    lost, waiting = engine.content(host), kept(host, engine)
+    agent.restore(engine.job, "--replace")
+    assert "what is kept in" in host.check_output(f"drover restore {engine.job} --undo --check")
+    agent.restore(engine.job, "--undo")
+    assert engine.content(host) == lost
+    agent.restore(engine.job, "--undo")
+    assert engine.content(host) == before, "what was taken away is kept too"
+    assert eventually(lambda: serves(host))
+    assert len(kept(host, engine) - waiting) == 1
 
 
 def test_a_restart_loses_nothing_of_what_came_back(host: Host) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..key import Key, named, number, optional, parts, text, unquoted
+from ..key import Key, many, named, number, optional, parts, text, unquoted
 
 
 def _kept(about: str, default: int) -> Key:
@@ -39,8 +39,8 @@ BACKUP = unquoted(
                 example={"RESTIC_REST_PASSWORD": "{{ lookup('ansible.builtin.env', 'REST_PASSWORD') }}"},
             )
         ),
-        schedule=_when("When backups are made", "*-*-* 00/6:20:00"),
-        verify=_when("When the newest ones are restored on the side and compared", "*-*-* 04:40:00"),
+        schedule=_when("When backups are made", "*-*-* 04/6:20:00"),
+        verify=_when("When the newest ones are restored on the side and compared", "*-*-* 23:20:00"),
         retention=_when("When backups go that `keep` does not keep", "Sun *-*-* 03:10:00"),
         keep=parts(
             "How many stay.",
@@ -69,6 +69,14 @@ BACKUP = unquoted(
 
 PROGRAM = {
     "host": text("What the host is called in the repository: the same name after it was made anew."),
+    "verifies": many(
+        "Other hosts of this client and environment, by their `backup_host`, whose backups this host "
+        "restores and compares, beside its own.",
+        items=text("The host.", "logical host"),
+    ),
+    "verified_by": text(
+        "The host that does so for this one, which then restores nothing itself and reads its verdicts."
+    ),
     "restic_version": text("The version of restic to have; a newer one is left alone."),
     "restic": text(
         "Where restic comes from: an address, or a file on the controller, relative to the inventory. "

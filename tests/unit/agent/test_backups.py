@@ -233,9 +233,27 @@ def test_what_changes_meanwhile_is_not_compared(tmp_path: Path) -> None:
 
 def test_a_files_mode_and_content_are_compared(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("x")
-    before = files.digest(tmp_path / "one")
+    before = files.digest(tmp_path, "one")
     (tmp_path / "one").chmod(0o600)
-    assert files.digest(tmp_path / "one") != before
+    assert files.digest(tmp_path, "one") != before
+
+
+def test_nothing_is_read_outside_of_a_folder(tmp_path: Path) -> None:
+    """What a container puts in a file's place after it was looked at."""
+    place, outside = tmp_path / "place", tmp_path / "outside"
+    for each in (place / "deep", outside):
+        each.mkdir(parents=True)
+        database(each / "base")
+    found = files.look(place)
+    assert found.databases == ("deep/base",)
+    os.mkfifo(place / "pipe")
+    (place / "away").symlink_to(outside)
+    assert files.digests(place, ["pipe", "away/base", "deep/base/x", "../outside/base"]) == {}
+    (place / "deep").rename(place / "gone")
+    (place / "deep").symlink_to(outside)
+    assert files.digests(place, ["deep/base"]) == {}
+    with pytest.raises(DroverError, match="it was replaced while it was read"):
+        files.stage(place, found, tmp_path / "staging")
 
 
 def test_where_a_link_leads_and_who_owns_a_folder_is_compared(tmp_path: Path) -> None:
@@ -284,6 +302,10 @@ class Named:
     name = "shop/db"
 
 
+class NamedJob(Named):
+    tag = "job=shop/db"
+
+
 def test_a_snapshot_without_its_record_does_not_count() -> None:
     assert [(each.data.identity[0], each.verdict) for each in several()] == [("a", "verified"), ("c", "")]
 
@@ -328,6 +350,52 @@ def test_nothing_is_forgotten_in_doubt() -> None:
     )
     assert retention.doubt(found[1:], 4 * HOUR, 26 * HOUR) == "none was verified yet"
     assert retention.doubt([], 0.0, 1.0) == "there is no snapshot that counts"
+
+
+def test_a_verification_that_is_old_is_a_doubt() -> None:
+    """As on a host whose backups another one verifies, or did."""
+    found = [each._replace(data=each.data._replace(at=40 * HOUR)) for each in several()]
+    assert retention.doubt(found, 41 * HOUR, 26 * HOUR) == "the newest verification is 40 h old"
+
+
+def test_on_a_new_host_what_was_before_comes_first() -> None:
+    rows = [kept("backup", 1, "ok"), kept("learned", 1, "ok", "old")]
+    assert ledger.awaited(rows) == rows[-1]
+    for kind in ("restore", "import", "accepted"):
+        assert ledger.awaited([*rows, kept(kind, 2, "failed")]) == rows[-1]
+        assert ledger.awaited([*rows, kept(kind, 2, "ok")]) is None
+    assert ledger.awaited([*rows, kept("beside", 2, "ok"), kept("verify", 3, "verified")]) == rows[-1]
+    assert ledger.awaited(rows[:1]) is None
+
+
+class Asked:
+    """A repository that notes what it is to forget."""
+
+    def __init__(self, *found: Snapshot) -> None:
+        self.found, self.gone = found, list[str]()
+
+    def snapshots(self, tag: str) -> list[Snapshot]:
+        return [each for each in self.found if tag in each.tags]
+
+    def do(self, verb: str, *words: str) -> None:
+        assert verb == "forget"
+        self.gone += words
+
+
+def test_what_never_became_whole_goes_first() -> None:
+    """It has no record, so nothing can be restored from it; restic's calendar would keep it."""
+    tag = "job=shop/db"
+    of = "of=whole"
+    restic = Asked(
+        snapshot("whole", 1, "data", tag),
+        snapshot("r", 1, "record", of, tag),
+        snapshot("dead", 2, "data", tag),
+        snapshot("r", 1, "record", of, tag),
+        snapshot("dead", 2, "data", tag),
+    )
+    found = ledger.sorted_out(restic.found)
+    retention._whole(restic, NamedJob, found)  # type: ignore[arg-type]
+    assert restic.gone == ["dead"]
 
 
 def test_the_newest_that_came_back_is_never_forgotten() -> None:

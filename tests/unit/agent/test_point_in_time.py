@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from drover.backups.clients import Server
 from drover.backups.engines import ENGINES
 from drover.backups.engines.postgres import UNLOGGED
 from drover.backups.jobs import Job
@@ -17,6 +16,7 @@ from drover.backups.parts import REST, Parts
 from drover.backups.pitr import REPLAY, archive, base, check, keep, moment, replay
 from drover.backups.pitr.moment import Fork
 from drover.backups.pitr.pgbackrest import Base, PgBackRest, inside
+from drover.backups.servers import Server
 from drover.release import Job as Wanted
 from drover.release import Manifest
 from drover.run import DroverError

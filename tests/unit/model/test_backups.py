@@ -388,8 +388,8 @@ def test_a_host_has_a_repository_of_its_own() -> None:
     found = told(client="acme", environment="staging")
     assert found["told"]["repository"] == f"{ours}/acme/staging/web"
     assert found["times"] == {
-        "backup": "*-*-* 00/6:20:00",
-        "verify": "*-*-* 04:40:00",
+        "backup": "*-*-* 04/6:20:00",
+        "verify": "*-*-* 23:20:00",
         "retention": "Sun *-*-* 03:10:00",
     }
 
@@ -427,3 +427,30 @@ def test_the_filter_refuses_what_validate_would() -> None:
     for platform, host in (({"backup": {"repository": "x"}}, "web"), ({"backup": REPOSITORY}, "a b")):
         with pytest.raises(AnsibleFilterError, match="The inventory has 1 problem; nothing was changed"):
             filtered(platform, host)
+
+
+def test_hosts_that_verify_each_other() -> None:
+    platform = {"client": "acme", "environment": "production", "backup": REPOSITORY}
+    told = filtered(platform, "check", (), ["db"], "")["told"]
+    root = f"{REPOSITORY['repository']}/acme/production"
+    assert told["verifies"] == {"db": f"{root}/db"} and told["repository"] == f"{root}/check"
+    assert filtered(platform, "db", (), (), "check")["told"]["verified_by"] == "check"
+
+
+@pytest.mark.parametrize(
+    ("verifies", "by", "said"),
+    [
+        (["db", "check"], "", r"backup_verifies\[1\].*it is this host itself"),
+        (["a/b"], "", r"backup_verifies\[0\]"),
+        ([1], "", r"backup_verifies\[0\].*it is no text"),
+        ([], "check", "backup_verified_by.*it is this host itself"),
+    ],
+)
+def test_hosts_that_cannot_verify(verifies: list[Any], by: str, said: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=said):
+        filtered({"backup": REPOSITORY}, "check", (), verifies, by)
+
+
+def test_nothing_is_verified_without_a_repository() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"backup_verifies.*there is no repository"):
+        filtered({}, "check", (), ["db"])

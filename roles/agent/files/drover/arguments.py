@@ -115,7 +115,13 @@ def _backups(verbs: Any) -> None:
         verb.add_argument("targets", nargs="*", metavar="TARGET", help="STACK or STACK/NAME; without, all")
     backup.add_argument("--init", action="store_true", help="make the repository, if it is not there")
     backup.add_argument("--tidy", action="store_true", help="only remove what a killed run left")
+    backup.add_argument(
+        "--accept", action="store_true", help="on a new host: what is here counts, though not restored"
+    )
     backup.add_argument("--base", default="", metavar="STACK/NAME", help="only a base for its log")
+    verify.add_argument(
+        "--of", default="", metavar="HOST", help="those of another host, which backup_verifies names"
+    )
     verify.add_argument(
         "--spoil", default="", metavar="COMMAND", help="a drill: run this in each copy before it is compared"
     )
@@ -139,6 +145,7 @@ def _backups(verbs: Any) -> None:
     )
     which.add_argument("--snapshot", default="", metavar="ID", help="this one")
     which.add_argument("--verified", action="store_true", help="the newest that was verified")
+    which.add_argument("--undo", action="store_true", help="what the last restore replaced")
     restore.add_argument(
         "--beside", default="", metavar="NAME", help="only as a copy of this name, to look into"
     )

@@ -68,7 +68,7 @@ class Lock(NamedTuple):
 class Kept(NamedTuple):
     """What came of one backup, verification or restore of one job."""
 
-    kind: str  # backup | verify | restore
+    kind: str  # backup | verify | restore | … (backups/ledger.py)
     job: str
     snapshot: str
     at: float

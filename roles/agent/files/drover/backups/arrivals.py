@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, NamedTuple
 
-from drover.backups import clients, dumps
-from drover.backups.clients import Server
+from drover.backups import clients, dumps, servers
 from drover.backups.copies import Chunks, Copy
 from drover.backups.dumps import CUSTOM, Dump
 from drover.backups.engines import ENGINES, mariadb, postgres
 from drover.backups.engines.common import rest
 from drover.backups.jobs import FILES, Job
+from drover.backups.servers import Server
 from drover.host import Host
 from drover.run import DroverError
 
@@ -41,7 +41,7 @@ def plan(host: Host, job: Job, dump: Dump, no_owner: bool) -> Way:
     """The dump's way into a copy; an error says what is in its way."""
     if job.wanted.engine == FILES:
         return Way()
-    which = clients.server(host, job, ENGINES[job.wanted.engine])
+    which = servers.of(host, job, ENGINES[job.wanted.engine])
     if dump.found.kind is dumps.CLUSTER:
         return cluster(dump, which.variables)
     if dump.found.kind in (dumps.PLAIN, CUSTOM):

@@ -20,6 +20,7 @@ from drover.record import redactor
 from drover.report import Event, report
 from drover.run import DroverError
 from drover.state import Kept
+from drover.table import stamp
 
 DROVER = "/usr/local/bin/drover"
 
@@ -37,26 +38,28 @@ class Outcome(NamedTuple):
 
 def every(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]:
     """One after the other; one that fails holds up no other."""
-    return {job.name: tried(host, "backup", job, partial(one, host, restic, job)) for job in chosen}
+    return {job.name: tried(host, "backup", job.name, partial(one, host, restic, job)) for job in chosen}
 
 
-def tried(host: Host, kind: str, job: Job, work: Callable[[], Outcome], drill: bool = False) -> Outcome:
-    """What came of it, recorded; a failure is told as one event. A drill is neither."""
-    host.say(f"{job.name}: {kind}")
+def tried(host: Host, kind: str, name: str, work: Callable[[], Outcome], drill: bool = False) -> Outcome:
+    """What came of a job, recorded; a failure is told as one event. A drill is neither."""
+    host.say(f"{name}: {kind}")
     began = time.time()
     try:
         done = work()
     except TROUBLE as error:
         done = Outcome("failed", redactor(host.layout)(str(error)))
     done = done._replace(seconds=round(time.time() - began, 1))
-    if drill:
-        return done
-    host.state.keep(
-        Kept(kind, job.name, done.snapshot, began, done.seconds, done.bytes, done.result, done.text)
-    )
+    return done if drill else noted(host, kind, name, done)
+
+
+def noted(host: Host, kind: str, name: str, done: Outcome) -> Outcome:
+    """The same, recorded; what is not good is told."""
+    began = time.time() - done.seconds
+    host.state.keep(Kept(kind, name, done.snapshot, began, done.seconds, done.bytes, done.result, done.text))
     if done.result in ("failed", ledger.UNVERIFIED):
-        title = f"{job.name}: {'its backup failed' if kind == 'backup' else f'{kind} {done.result}'}"
-        report(host, Event(f"{kind}:{job.name}", "failure", title, done.text))
+        title = f"{name}: {'its backup failed' if kind == 'backup' else f'{kind} {done.result}'}"
+        report(host, Event(f"{kind}:{name}", "failure", title, done.text))
     return done
 
 
@@ -70,12 +73,24 @@ def unknown(host: Host, problems: Mapping[str, str]) -> dict[str, Outcome]:
 def one(host: Host, restic: Restic, job: Job) -> Outcome:
     """A snapshot that counts, or an error."""
     restic.need_writable()
+    _decided(host, job)
     _in_order(host, restic, job)
     work = _volume if job.wanted.engine == FILES else _database
     identity, told = work(host, restic, job)
     told["disk"] = jobs.size(jobs.folder(host.layout, host.run, job))
     ledger.add_record(restic, job, identity, told)
     return Outcome("ok", "", identity, int(told["bytes"]))
+
+
+def _decided(host: Host, job: Job) -> None:
+    """On a new host what was there before comes back first, or somebody says that it need not."""
+    before = ledger.awaited(host.state.kept(job.name))
+    if before:
+        raise DroverError(
+            f"the repository has its data of {stamp(before.at)}, from before this host was made, and it was "
+            f"not restored: drover restore {job.name} --replace; or, if what is here is right, "
+            f"drover backup {job.name} --accept"
+        )
 
 
 def _in_order(host: Host, restic: Restic, job: Job) -> None:

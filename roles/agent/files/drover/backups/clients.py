@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""The database's container, and what is made like it: clients beside a server, and servers to be filled.
+"""Clients: containers beside a database's that dump it, fill it or ask it.
 
 A client has the image, the variables and the secret files of its server and nothing else: no network of its
 own, no capability, no name of a repository. Bytes pass through a pipe in the file system, since those through
@@ -9,21 +9,19 @@ Docker cost several times as much and a client of Docker that is killed leaves i
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import select
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
 
 from drover import docker
 from drover.backups.jobs import Job
-from drover.docker import Container, of_stack
+from drover.backups.servers import Server
 from drover.host import Host
 from drover.layout import Layout
 from drover.run import DroverError, environment
@@ -32,106 +30,12 @@ LABEL = "drover.backup"  # of every container and volume that only a backup, or 
 INSIDE = "/drover"  # where a client sees the pipe
 PIPE = "pipe"
 LOCK = "backup.lock"  # of whoever makes, verifies or restores backups
-NOBODY = 65534
 CHUNK = 1 << 20
 POLL = 0.2  # seconds
 SECONDS = 12 * 3600.0  # that one may take
 LAST = 4000  # characters of what a client said
 SCRATCH_FOLDER = ".drover-scratch-"  # beginning of the name of a data folder that is filled
 LOG = ".wal"  # end of the name of a folder with a part of a database's log
-INIT = "/docker-entrypoint-initdb.d"
-
-
-class Server(NamedTuple):
-    """A database's container: what a client and a copy of it have to know."""
-
-    identity: str
-    name: str
-    running: bool
-    image: str
-    image_id: str
-    variables: Mapping[str, str]
-    mounts: tuple[str, ...]  # of what it only reads: options of `docker run`
-    options: tuple[str, ...]  # limits and rights: options of `docker run`
-    words: tuple[str, ...]  # entry point and command
-    uid: int  # who reads its secret files
-    grace: int  # seconds that it may take to stop
-    pid: int = 0  # of its first process, as the host sees it
-
-
-def container(host: Host, job: Job) -> Container | None:
-    """The job's, if it was ever made."""
-    own = of_stack(docker.observe(host.run), job.wish.stack)
-    return next((each for each in own if each.hash and each.service == job.wanted.service), None)
-
-
-def server(host: Host, job: Job, engine: ModuleType) -> Server:
-    """The job's container; an expected database that is absent is an error."""
-    found = container(host, job)
-    if found is None:
-        raise DroverError(
-            f"{job.name}: there is no container of {job.wanted.service}; drover apply makes it, if it can"
-        )
-    shown = host.run(docker.inspect_command([found.identity]))
-    if shown.code:
-        raise DroverError(f"{job.name}: {shown.words}")
-    return _server(json.loads(shown.out)[0], engine, _uid(host.layout, job))
-
-
-def _server(raw: Mapping[str, Any], engine: ModuleType, uid: int) -> Server:
-    config, wish = raw["Config"], raw.get("HostConfig") or {}
-    pairs = (each.partition("=") for each in config.get("Env") or ())
-    return Server(
-        identity=raw["Id"],
-        name=raw["Name"].lstrip("/"),
-        running=raw["State"]["Status"] == "running",
-        image=config.get("Image", ""),
-        image_id=raw["Image"],
-        variables={name: value for name, _, value in pairs if name.startswith(engine.VARIABLES)},
-        mounts=tuple(_mounts(raw)),
-        options=tuple(_options(config, wish)),
-        words=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
-        uid=uid,
-        grace=int(config.get("StopTimeout") or 30),
-        pid=int(raw["State"].get("Pid") or 0),
-    )
-
-
-def _uid(layout: Layout, job: Job) -> int:
-    try:
-        return (layout.secrets(job.wish.stack) / job.wanted.service).stat().st_uid
-    except FileNotFoundError:
-        return NOBODY
-
-
-def _mounts(raw: Mapping[str, Any]) -> Iterator[str]:
-    """What it only reads, such as its secrets and its configuration; not what it runs at its first start."""
-    for each in raw.get("Mounts") or ():
-        target = str(each.get("Destination"))
-        if each.get("Type") == "bind" and not each.get("RW") and not target.startswith(INIT):
-            yield f"--mount=type=bind,source={each['Source']},target={target},readonly"
-
-
-def _options(config: Mapping[str, Any], wish: Mapping[str, Any]) -> Iterator[str]:
-    yield "--cap-drop=ALL"
-    yield "--security-opt=no-new-privileges"
-    for each in wish.get("CapAdd") or ():
-        yield f"--cap-add={each}"
-    for path, how in (wish.get("Tmpfs") or {}).items():
-        yield f"--tmpfs={path}:{how}" if how else f"--tmpfs={path}"
-    if wish.get("Memory"):
-        yield f"--memory={wish['Memory']}"
-    if wish.get("PidsLimit"):
-        yield f"--pids-limit={wish['PidsLimit']}"
-    if wish.get("ShmSize"):
-        yield f"--shm-size={wish['ShmSize']}"
-    if wish.get("ReadonlyRootfs"):
-        yield "--read-only"
-    if config.get("User"):
-        yield f"--user={config['User']}"
-
-
-# Clients
 
 
 def folder(layout: Layout, job: Job) -> Path:
@@ -184,8 +88,9 @@ def command(
         "--env=HOME=/tmp",
         f"--env=PIPE={INSIDE}/{PIPE}",
         *(f"--env={name}" for name in sorted(variables)),
-        *which.mounts,
-        f"--mount=type=bind,source={folder(layout, job)},target={INSIDE}",
+        *(each.option for each in which.mounts),
+        # A pipe is written to all the same; nothing can be put in its place.
+        f"--mount=type=bind,source={folder(layout, job)},target={INSIDE},readonly",
         "--entrypoint=sh",
         which.image_id,
         "-c",
@@ -270,7 +175,7 @@ def give(host: Host, job: Job, which: Server, engine: ModuleType, words: str, ch
 
 def read(path: Path, client: Client) -> Iterator[bytes]:
     """What the client writes into the pipe, to its end. It may end without having opened it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     widen(descriptor)
     try:
         waiting = select.poll()
@@ -312,7 +217,7 @@ def _opened(path: Path, client: Client) -> int | None:
     """The pipe as soon as the client has opened it."""
     while not client.ended():
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError:  # nobody reads yet
             with suppress(subprocess.TimeoutExpired):
                 client.wait(POLL)
@@ -338,8 +243,3 @@ def tidy(host: Host) -> None:
     logs = (*host.layout.staging.glob(f"*{LOG}"), *host.layout.staging.glob(f"*{LOG}.of"))
     for place in (*host.layout.stacks.glob(f"*/data/{SCRATCH_FOLDER}*"), *logs):
         shutil.rmtree(place, ignore_errors=True)
-
-
-def own(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """An entry point of one word, and the words after it."""
-    return ([f"--entrypoint={words[0]}"] if words else []), [*words[1:]]

@@ -15,8 +15,7 @@ from types import ModuleType
 from typing import IO, Any
 
 from drover import docker
-from drover.backups import clients, dumps, files, jobs, stream
-from drover.backups.clients import Server
+from drover.backups import clients, dumps, files, jobs, servers, stream
 from drover.backups.dumps import Dump
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import FILES, Job
@@ -24,6 +23,7 @@ from drover.backups.ledger import Complete
 from drover.backups.parts import differences
 from drover.backups.restic import Restic
 from drover.backups.room import BESIDE, Room
+from drover.backups.servers import Server
 from drover.docker import last_words
 from drover.errors import TROUBLE
 from drover.host import Host
@@ -39,10 +39,18 @@ TOPS = 8  # names that are told
 
 
 class Copy:
-    """What a snapshot became. A database's has a server until it is `settled`."""
+    """What a snapshot became. A database has a server until it is `settled`: `like` it, or the stack's."""
 
-    def __init__(self, host: Host, job: Job, record: Mapping[str, Any], room: Room, name: str) -> None:
-        self.host, self.job, self.told, self.room = host, job, record, room
+    def __init__(
+        self,
+        host: Host,
+        job: Job,
+        record: Mapping[str, Any],
+        room: Room,
+        name: str,
+        like: Server | None = None,
+    ) -> None:
+        self.host, self.job, self.told, self.room, self._like = host, job, record, room, like
         self.name = name or f"drover-scratch-{job.key}"
         self.label = BESIDE if name else clients.LABEL
         self.server: Server | None = None
@@ -74,7 +82,7 @@ class Copy:
         try:
             restic.restore(found.data.identity, str(self.told["staging"]), staging)
             for name in databases:
-                _put(staging / name, self.room.place / name)
+                _put(staging, self.room.place, name)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -124,12 +132,12 @@ class Copy:
 
     def _begin(self, engine: ModuleType, mounts: Sequence[str] = (), settings: Sequence[str] = ()) -> Server:
         """A server like the stack's own, on no network, over this room; with more mounts and settings."""
-        like = clients.server(self.host, self.job, engine)
+        like = self._like or servers.of(self.host, self.job, engine)
         image = self._image(like)
         docker.do(
             self.host.run, ["docker", "rm", "--force", "--volumes", self.name], allowed="No such container"
         )
-        entry, words = clients.own(engine.server(like.words))
+        entry, words = servers.own(engine.server(like.words))
         command = [
             "docker",
             "run",
@@ -139,7 +147,7 @@ class Copy:
             f"--network={NETWORK}",
             *like.options,
             *(f"--env={name}" for name in sorted(like.variables)),
-            *like.mounts,
+            *(each.option for each in like.mounts),
             self.room.mount(self.job.wanted.target),
             *mounts,
             "--log-opt=max-size=1m",
@@ -245,11 +253,16 @@ def _printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
-def _put(source: Path, target: Path) -> None:
-    """A file in the place of another one, with its owner and mode."""
+def _put(staging: Path, place: Path, name: str) -> None:
+    """A file in the place of another one, with its owner and mode. A link leads it nowhere else."""
+    target = place / name
+    if not target.parent.resolve().is_relative_to(place.resolve()):
+        raise DroverError(f"{name} leads out of the volume, by a link")
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    found = source.stat()
+    target.unlink(missing_ok=True)
+    with files.opened(staging, name) as source, target.open("xb") as made:
+        shutil.copyfileobj(source, made, files.CHUNK)
+        found = os.fstat(source.fileno())
     os.chown(target, found.st_uid, found.st_gid)
     target.chmod(found.st_mode & 0o7777)
 

@@ -30,4 +30,5 @@ def add(restic: Restic) -> None:
     finally:
         Path(path).unlink()
     print(f"\nThe repository {restic.settings.repository} opens with this key too:\n\n    {key}\n")
+    print("It does not open what pgBackRest keeps there: the log of a PostgreSQL needs the password itself.")
     print("Write it down and keep it away from this host and from AWS. It is not shown again.")

@@ -1,21 +1,25 @@
 # GPL-3.0-or-later
 """Volumes and data folders: digests of files that stay the same meanwhile, and SQLite databases taken whole.
 
+Whoever writes there is a container, and we are root: what is opened is a regular file below the folder,
+whatever was put in its place since it was looked at.
+
 A SQLite database that is copied while somebody writes is broken; its own backup takes a copy to the disk
 first, the one thing that is staged.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
-from pathlib import Path
-from typing import Any, NamedTuple
+from contextlib import closing, suppress
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, NamedTuple
 
 from drover.run import DroverError
 
@@ -57,7 +61,7 @@ def look(place: Path) -> Found:
             found = path.lstat()
             if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode) and not path.is_symlink():
                 continue
-            if stat.S_ISREG(found.st_mode) and found.st_size >= len(MAGIC) and _is_database(path):
+            if stat.S_ISREG(found.st_mode) and found.st_size >= len(MAGIC) and _is_database(place, name):
                 databases.append(name)
         except OSError:
             continue
@@ -74,8 +78,23 @@ def _walk(place: Path) -> Iterator[Path]:
             yield Path(root, name)
 
 
-def _is_database(path: Path) -> bool:
-    with path.open("rb") as file:
+def opened(place: Path, name: str) -> IO[bytes]:
+    """A regular file below the folder, to be read; no link is followed, and nothing else is touched."""
+    here = os.open(place, os.O_PATH | os.O_DIRECTORY)
+    try:
+        for each in PurePosixPath(name).parts:
+            inner = os.open(each, os.O_PATH | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = inner
+        if ".." in PurePosixPath(name).parts or not stat.S_ISREG(os.fstat(here).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", name)
+        return Path(f"/proc/self/fd/{here}").open("rb")
+    finally:
+        os.close(here)
+
+
+def _is_database(place: Path, name: str) -> bool:
+    with opened(place, name) as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
@@ -87,7 +106,7 @@ def stage(place: Path, found: Found, staging: Path) -> None:
         target = staging / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            _copy(place / name, target)
+            _copy(place / name, found.files[name], target)
         except sqlite3.Error as error:
             raise DroverError(f"{name}: SQLite says: {error}") from None
         seen = found.files[name]
@@ -95,17 +114,35 @@ def stage(place: Path, found: Found, staging: Path) -> None:
         target.chmod(seen.mode & 0o7777)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, seen: Seen, target: Path) -> None:
     """By SQLite's own backup. Its files stay its owner's: whoever opens it may have to make one beside it."""
-    there = {each for each in BESIDE if source.with_name(source.name + each).exists()}
-    owner = source.stat()
+    there = {each for each in BESIDE if _is_file(source.with_name(source.name + each))}
     with closing(sqlite3.connect(f"file:{_escaped(source)}?mode=ro", uri=True, timeout=BUSY)) as old:
+        old.execute("PRAGMA schema_version")
+        if not _is_open(seen.inode):
+            raise DroverError(f"{source}: it was replaced while it was read")
         with closing(sqlite3.connect(target)) as new:
             old.backup(new, pages=10_000)
         for each in BESIDE:
             beside = source.with_name(source.name + each)
-            if each not in there and beside.exists():
-                os.chown(beside, owner.st_uid, owner.st_gid)
+            if each not in there and _is_file(beside):
+                os.chown(beside, seen.owner, seen.group, follow_symlinks=False)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _is_open(inode: int) -> bool:
+    """Whether this process has the file of that number open, and not another one by its name."""
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if each.stat().st_ino == inode:
+                return True
+    return False
 
 
 def _escaped(path: Path) -> str:
@@ -153,25 +190,29 @@ def digests(place: Path, names: Iterable[str]) -> dict[str, str]:
     told = {}
     for name in names:
         try:
-            told[name] = digest(place / name)
+            told[name] = digest(place, name)
         except OSError:
             continue
     return told
 
 
-def digest(path: Path) -> str:
+def digest(place: Path, name: str) -> str:
     """Of a file's content, or where a link leads; with mode, owner and group."""
+    path = place / name
     seen = path.lstat()
-    rights = f"{seen.st_mode & 0o7777:o} {seen.st_uid}:{seen.st_gid}"
     if stat.S_ISLNK(seen.st_mode):
-        return f"{path.readlink()} {rights}"
+        return f"{path.readlink()} {_rights(seen)}"
     if stat.S_ISDIR(seen.st_mode):
-        return f"folder {rights}"
+        return f"folder {_rights(seen)}"
     total = hashlib.sha256()
-    with path.open("rb") as file:
+    with opened(place, name) as file:
         while chunk := file.read(CHUNK):
             total.update(chunk)
-    return f"{total.hexdigest()[:32]} {rights}"
+        return f"{total.hexdigest()[:32]} {_rights(os.fstat(file.fileno()))}"
+
+
+def _rights(seen: os.stat_result) -> str:
+    return f"{seen.st_mode & 0o7777:o} {seen.st_uid}:{seen.st_gid}"
 
 
 def unchanged(before: Found, after: Found, told: Mapping[str, str]) -> dict[str, str]:

@@ -117,9 +117,10 @@ def _copied(host: Host, job: Job, dump: Dump, way: arrivals.Way) -> tuple[Room, 
 
 def _saved(host: Host, restic: Restic | None, job: Job, done: Outcome) -> Outcome:
     """What is new here is nowhere else: it is backed up at once."""
+    host.state.keep(Kept(KIND, job.name, "", time.time(), 0.0, 0, "ok", ""))
     if restic is None:
         return done._replace(text=f"{done.text}; no backup is made of it")
-    saved = backup.tried(host, "backup", job, partial(backup.one, host, restic, job))
+    saved = backup.tried(host, "backup", job.name, partial(backup.one, host, restic, job))
     if saved.result != "ok":
         return done._replace(result="failed", text=f"{done.text}; but its backup failed: {saved.text}")
     return done._replace(snapshot=saved.snapshot, text=f"{done.text}; backed up as {saved.snapshot[:8]}")

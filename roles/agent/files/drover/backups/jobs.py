@@ -52,13 +52,13 @@ def known(layout: Layout) -> tuple[list[Job], dict[str, str]]:
     return [Job(wish, each) for wish in stacks for each in wish.backups], wishes.problems
 
 
-def chosen(jobs: Iterable[Job], targets: Sequence[str]) -> list[Job]:
+def chosen(jobs: Iterable[Job], targets: Sequence[str], where: str = "this host") -> list[Job]:
     """Those of the targets STACK or STACK/NAME; all without a target."""
     jobs = list(jobs)
     for target in targets:
         if not any(target in (each.name, each.wish.stack) for each in jobs):
             there = ", ".join(each.name for each in jobs) or "none"
-            raise DroverError(f"there is no backup job {target} on this host; there are: {there}")
+            raise DroverError(f"there is no backup job {target} on {where}; there are: {there}")
     return [each for each in jobs if not targets or {each.name, each.wish.stack} & {*targets}]
 
 

@@ -23,6 +23,7 @@ DATA, RECORD, VERDICT = "data", "record", "verdict"  # tags
 OF, RESULT = "of=", "result="  # beginnings of tags
 VERIFIED, FAILED, UNVERIFIED = "verified", "failed", "unverified"
 SKEW = 600.0  # seconds that two clocks may differ
+LEARNED, ACCEPTED, SETTLING = "learned", "accepted", ("restore", "import", "accepted")  # kinds of lines
 
 
 class Complete(NamedTuple):
@@ -31,6 +32,7 @@ class Complete(NamedTuple):
     data: Snapshot
     record: Snapshot
     verdict: str = ""
+    said: Snapshot | None = None  # the verdict itself
 
 
 def complete(restic: Restic, job: Job) -> list[Complete]:
@@ -41,16 +43,18 @@ def complete(restic: Restic, job: Job) -> list[Complete]:
 def sorted_out(found: Iterable[Snapshot]) -> list[Complete]:
     """Pair them up. One without a record was killed before it was whole."""
     found = list(found)
-    records = {_tag(each, OF): each for each in found if RECORD in each.tags}
-    verdicts = {_tag(each, OF): _tag(each, RESULT) for each in found if VERDICT in each.tags}
+    records = {tagged(each, OF): each for each in found if RECORD in each.tags}
+    verdicts = {tagged(each, OF): each for each in found if VERDICT in each.tags}
+    words = {of: tagged(each, RESULT) for of, each in verdicts.items()}
     return [
-        Complete(each, records[each.identity], verdicts.get(each.identity, ""))
+        Complete(each, records[each.identity], words.get(each.identity, ""), verdicts.get(each.identity))
         for each in found
         if DATA in each.tags and each.identity in records
     ]
 
 
-def _tag(found: Snapshot, beginning: str) -> str:
+def tagged(found: Snapshot, beginning: str) -> str:
+    """What follows in the tag that begins so; empty without one."""
     return next((tag.removeprefix(beginning) for tag in found.tags if tag.startswith(beginning)), "")
 
 
@@ -116,11 +120,28 @@ def learn(host: Host, restic: Restic) -> int:
         return 0
     rows = [Kept("escrow", "", "", time.time(), 0.0, 0, "ok", "")] if restic.has_user("escrow") else []
     for each in restic.snapshots():
-        job = _tag(each, "job=")
+        job = tagged(each, "job=")
         if RECORD in each.tags:
-            rows.append(Kept("backup", job, _tag(each, OF), each.at, 0.0, 0, "ok", ""))
+            rows.append(Kept("backup", job, tagged(each, OF), each.at, 0.0, 0, "ok", ""))
         elif VERDICT in each.tags:
-            rows.append(Kept("verify", job, _tag(each, OF), each.at, 0.0, 0, _tag(each, RESULT), ""))
+            rows.append(Kept("verify", job, tagged(each, OF), each.at, 0.0, 0, tagged(each, RESULT), ""))
+    newest = {row.job: row for row in rows if row.kind == "backup"}
+    rows += [row._replace(kind=LEARNED) for row in newest.values()]
     for row in rows:
         host.state.keep(row)
     return len(rows)
+
+
+def awaited(rows: Iterable[Kept]) -> Kept | None:
+    """Of a job's lines: the snapshot from before this host, if its data neither came back nor was given up.
+
+    As long as nobody decided, a backup would put what `site` has just made before what is to come back.
+    """
+    lines = [row for row in rows if row.kind == LEARNED or (row.kind in SETTLING and row.result == "ok")]
+    return lines[-1] if lines and lines[-1].kind == LEARNED else None
+
+
+def accept(host: Host, job: Job) -> None:
+    """What is here counts, whatever the repository has of before."""
+    if awaited(host.state.kept(job.name)):
+        host.state.keep(Kept(ACCEPTED, job.name, "", time.time(), 0.0, 0, "ok", ""))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from drover import compose, docker, finish
 from drover.apply import Options, apply
-from drover.backups import clients, jobs, room
+from drover.backups import jobs, room, servers
 from drover.backups.jobs import FILES, Job
 from drover.backups.pitr import archive
 from drover.backups.room import Room
@@ -43,7 +43,7 @@ def lacks(host: Host, job: Job) -> bool:
         jobs.folder(host.layout, host.run, job)
     except DroverError:
         return True
-    return job.wanted.engine != FILES and clients.container(host, job) is None
+    return job.wanted.engine != FILES and servers.container(host, job) is None
 
 
 def make(host: Host, wish: Manifest) -> None:

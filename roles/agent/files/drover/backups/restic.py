@@ -43,8 +43,10 @@ class Snapshot(NamedTuple):
 class Restic:
     """One repository."""
 
-    def __init__(self, layout: Layout, run: Runner, settings: Settings) -> None:
+    def __init__(self, layout: Layout, run: Runner, settings: Settings, *, shared: bool = False) -> None:
+        """`shared`: another host works with it too, so that its locks count when it is read."""
         self._run, self.settings, self._layout = run, settings, layout
+        self._reading = () if shared else ("--no-lock",)
         self.variables = {
             "RESTIC_REPOSITORY": settings.repository,
             "RESTIC_PASSWORD_FILE": str(layout.backup.with_name("backup.password")),
@@ -100,7 +102,7 @@ class Restic:
     def snapshots(self, *tags: str) -> list[Snapshot]:
         """Those with all of these tags, the newest last."""
         named = [f"--tag={','.join(tags)}"] if tags else []
-        raw = json.loads(self.do("snapshots", "--json", "--no-lock", *named).out or "[]")
+        raw = json.loads(self.do("snapshots", "--json", *self._reading, *named).out or "[]")
         found = [
             Snapshot(
                 each["id"],
@@ -142,13 +144,13 @@ class Restic:
 
     def text(self, snapshot: Snapshot) -> str:
         """The only file of a snapshot."""
-        return self.do("dump", "--no-lock", snapshot.identity, snapshot.paths[0]).out
+        return self.do("dump", *self._reading, snapshot.identity, snapshot.paths[0]).out
 
     @contextmanager
     def stream(self, snapshot: str, path: str) -> Iterator[IO[bytes]]:
         """A file of a snapshot as it comes; one that is not whole is an error at the end."""
         with subprocess.Popen(
-            self.command("dump", "--no-lock", snapshot, path),
+            self.command("dump", *self._reading, snapshot, path),
             env={**environment(), **self.variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -168,7 +170,7 @@ class Restic:
 
     def restore(self, snapshot: str, path: str, target: Path) -> None:
         """A folder of a snapshot into an empty one."""
-        self.do("restore", "--no-lock", f"{snapshot}:{path}", f"--target={target}")
+        self.do("restore", *self._reading, f"{snapshot}:{path}", f"--target={target}")
 
 
 def summary(done: Result) -> Mapping[str, Any]:

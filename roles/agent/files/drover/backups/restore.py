@@ -187,7 +187,7 @@ def _planned(host: Host, each: Chosen, asked: Asked) -> str:
     rows = [
         row
         for row in host.state.kept(each.job.name)
-        if row.kind == (REPLAY if each.moment else "verify") and row.result == ledger.VERIFIED
+        if row.kind == (REPLAY if each.moment else "verify") and row.result == ledger.VERIFIED and row.seconds
     ]
     last = (
         f"{rows[-1].seconds:.0f} s, as the last verification"
@@ -218,7 +218,7 @@ def _beside(host: Host, restic: Restic, each: Chosen, name: str) -> Outcome:
         raise
     odd = f", which is not what was recorded ({'; '.join(said)})," if said else ""
     text = f"{each.said}{odd} is in {_look(copy, made)}"
-    return _told(host, each, Outcome("failed" if said else "ok", text), began)
+    return _told(host, each, Outcome("failed" if said else "ok", text), began, "beside")
 
 
 def _look(copy: Copy, made: Room) -> str:
@@ -281,8 +281,8 @@ def _copied(host: Host, restic: Restic, each: Chosen) -> Room:
     return made
 
 
-def _told(host: Host, each: Chosen, done: Outcome, began: float) -> Outcome:
+def _told(host: Host, each: Chosen, done: Outcome, began: float, kind: str = "restore") -> Outcome:
     seconds, identity = round(time.time() - began, 1), each.found.data.identity
     size = int(each.told["bytes"])
-    host.state.keep(Kept("restore", each.job.name, identity, began, seconds, size, done.result, done.text))
+    host.state.keep(Kept(kind, each.job.name, identity, began, seconds, size, done.result, done.text))
     return done._replace(snapshot=identity, bytes=size, seconds=seconds)

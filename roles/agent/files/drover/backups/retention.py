@@ -56,12 +56,25 @@ def one(host: Host, restic: Restic, job: Job, now: float) -> Outcome:
     why = UNSURE if tries[-1:] == [FAILED] else doubt(found, now, restic.settings.max_age)
     if why:
         raise DroverError(f"nothing is forgotten: {why}")
+    _whole(restic, job, found)
     keep = [f"--keep-{span}={count}" for span, count in restic.settings.keep.items() if count]
     plan = restic.do("forget", "--dry-run", "--json", f"--tag={DATA},{job.tag}", "--group-by=tags", *keep)
     gone = removed(plan.out, found)
     if gone:
         restic.do("forget", *gone)
     return Outcome("ok", "", found[-1].data.identity)
+
+
+def _whole(restic: Restic, job: Job, found: list[Complete]) -> None:
+    """Snapshots that never became whole go first: restic's calendar would keep them instead of others."""
+    counts = {each.data.identity for each in found}
+    gone = [
+        each.identity
+        for each in restic.snapshots(job.tag)
+        if DATA in each.tags and each.identity not in counts
+    ]
+    if gone:
+        restic.do("forget", *gone)
 
 
 def removed(plan: str, found: list[Complete]) -> list[str]:
@@ -82,10 +95,13 @@ def doubt(found: list[Complete], now: float, max_age: float) -> str:
     age = now - found[-1].data.at
     if age > max_age:
         return f"the newest snapshot is {age / 3600:.0f} h old"
-    newest = next((each.verdict for each in reversed(found) if each.verdict), "")
-    if found[-1].verdict == FAILED or newest == FAILED:
+    said = [each.said for each in found if each.said]
+    if not said:
+        return "none was verified yet"
+    if found[-1].verdict == FAILED or ledger.tagged(said[-1], ledger.RESULT) == FAILED:
         return UNSURE
-    return "" if newest else "none was verified yet"
+    age = now - max(each.at for each in said)
+    return f"the newest verification is {age / 3600:.0f} h old" if age > max_age else ""
 
 
 def _orphans(restic: Restic) -> None:

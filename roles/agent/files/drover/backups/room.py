@@ -114,7 +114,7 @@ def exchange(host: Host, job: Job, room: Room) -> str:
     target = jobs.folder(host.layout, host.run, job)
     if os.path.ismount(target):
         raise DroverError(f"{job.name}: {target} is a mount of its own, which nothing can take the place of")
-    name = f"drover-before-{job.key}-{time.strftime(STAMP)}"
+    name = f"{_kept(job)}{time.strftime(STAMP)}"
     if room.is_volume:
         kept = _volume(host, name, f"{BEFORE}={job.name}").place
         swap(room.place, kept)
@@ -124,6 +124,22 @@ def exchange(host: Host, job: Job, room: Room) -> str:
     target.mkdir(parents=True, exist_ok=True)
     swap(target, kept)
     return name if room.is_volume else str(kept)
+
+
+def newest(host: Host, job: Job) -> Room | None:
+    """What the last restore of this job replaced, if it is still kept."""
+    if job.wanted.folder:
+        beside = host.layout.stack(job.wish.stack) / "data"
+        found = sorted(beside.glob(f".{_kept(job)}*"), key=lambda each: each.name)
+        return Room(str(found[-1]), found[-1], is_volume=False) if found else None
+    command = ["docker", "volume", "ls", "--quiet", f"--filter=label={BEFORE}={job.name}"]
+    names = sorted(each for each in host.run(command).out.split() if each.startswith(_kept(job)))
+    return Room(names[-1], jobs.volume_folder(host.run, names[-1]), is_volume=True) if names else None
+
+
+def _kept(job: Job) -> str:
+    """How the names of what restores of this job replaced begin; a time follows."""
+    return f"drover-before-{job.key}-"
 
 
 def swap(one: Path, other: Path) -> None:

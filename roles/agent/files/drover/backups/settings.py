@@ -27,6 +27,8 @@ class Settings(NamedTuple):
     reserve: int
     safety_days: int
     environment: Mapping[str, str] = {}
+    verifies: Mapping[str, str] = {}  # other host → its repository
+    verified_by: str = ""  # the host that does it for this one
 
 
 def read(layout: Layout) -> Settings | None:
@@ -52,6 +54,9 @@ def read(layout: Layout) -> Settings | None:
         reserve=number(raw, "reserve_bytes", 0, 2**60, where),
         safety_days=number(raw, "safety_days", 0, 10_000, where),
         environment=_environment(layout),
+        # Not there until the playbook has come to it after the agent.
+        verifies=get({"verifies": {}, **raw}, "verifies", dict, where),
+        verified_by=get({"verified_by": "", **raw}, "verified_by", str, where),
     )
 
 

@@ -18,11 +18,11 @@ from types import ModuleType
 from typing import Any
 
 from drover import disk, docker
-from drover.backups import clients, settings
-from drover.backups.clients import Server
+from drover.backups import clients, servers, settings
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import Job
 from drover.backups.parts import Reader
+from drover.backups.servers import Server
 from drover.host import Host
 from drover.run import DroverError
 
@@ -37,10 +37,11 @@ def dump(host: Host, job: Job) -> None:
     engine = ENGINES[job.wanted.engine]
     clients.begun(host.layout, job)
     try:
-        which = clients.server(host, job, engine)
+        which = servers.of(host, job, engine)
         if not which.running:
             raise DroverError("the database does not run")
-        record = _between(host, job, which, engine)
+        like = servers.described(host, job, which)
+        record = {**_between(host, job, which, engine), "server": like}
     except (DroverError, OSError) as error:
         _write(host, job, {"failed": str(error)})
         raise

@@ -16,6 +16,7 @@ from datetime import datetime
 from drover.backups import (
     backup,
     clients,
+    elsewhere,
     escrow,
     importing,
     jobs,
@@ -30,6 +31,7 @@ from drover.backups import restore as back
 from drover.backups.backup import Outcome
 from drover.backups.pitr import archive, base, check, keep
 from drover.backups.restic import Restic
+from drover.backups.undo import undo
 from drover.host import Host, locked
 from drover.layout import Layout
 from drover.run import DroverError, environment, runner
@@ -37,7 +39,7 @@ from drover.state import Kept, State
 from drover.table import aligned
 
 LATEST = "latest"
-GOOD = frozenset({"ok", ledger.VERIFIED, "would restore", "would import"})
+GOOD = frozenset({"ok", ledger.VERIFIED, elsewhere.WAITS, "would restore", "would import"})
 
 
 def _say(text: str) -> None:
@@ -83,11 +85,18 @@ def _backup(wish: argparse.Namespace, layout: Layout) -> int:
             return _init(host, restic)
         found, odd = jobs.known(layout)
         chosen = jobs.chosen(found, [wish.base] if wish.base else wish.targets)
+        if wish.accept:
+            for job in chosen:
+                ledger.accept(host, job)
         bases = base.every(host, chosen)
         if wish.base:
             return _answer(wish, bases)
         unknown = {} if wish.targets else backup.unknown(host, odd)
-        return _answer(wish, {**bases, **backup.every(host, restic, chosen), **unknown})
+        done = backup.every(host, restic, chosen)
+        if restic.settings.verified_by:
+            with contextlib.suppress(DroverError):  # the next verification says it
+                elsewhere.heard(host, restic, chosen)
+        return _answer(wish, {**bases, **done, **unknown})
 
 
 def _init(host: Host, restic: Restic) -> int:
@@ -125,14 +134,50 @@ def _dump(wish: argparse.Namespace, layout: Layout) -> int:
 
 def _verify(wish: argparse.Namespace, layout: Layout) -> int:
     with _alone(wish, layout) as (host, restic):
-        chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
-        done = verify.every(host, restic, chosen, wish.spoil)
-        return _answer(wish, {**done, **check.every(host, restic, chosen, wish.spoil)})
+        done: dict[str, Outcome] = {}
+        if not wish.of:
+            chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
+            if restic.settings.verified_by and not wish.spoil:
+                done = _hear(host, restic, chosen)
+            else:
+                done = verify.every(host, restic, chosen, wish.spoil)
+            done |= check.every(host, restic, chosen, wish.spoil)
+        for name in [wish.of] if wish.of else () if wish.targets else restic.settings.verifies:
+            done |= _verify_other(wish, host, restic.settings, name)
+        return _answer(wish, done)
+
+
+def _hear(host: Host, restic: Restic, chosen: list[jobs.Job]) -> dict[str, Outcome]:
+    try:
+        return elsewhere.heard(host, restic, chosen)
+    except DroverError as error:
+        name = f"verdicts of {restic.settings.verified_by}"
+        return {name: backup.noted(host, "verify", name, Outcome("failed", str(error)))}
+
+
+def _verify_other(
+    wish: argparse.Namespace, host: Host, own: settings.Settings, name: str
+) -> dict[str, Outcome]:
+    """The same for another host of the client's, beside whose trouble this one's own goes on."""
+    if name not in own.verifies:
+        there = ", ".join(own.verifies) or "none"
+        raise DroverError(f"--of {name}: backup_verifies of this host names: {there}")
+    other = own._replace(repository=own.verifies[name], host=name)
+    restic = Restic(host.layout, host.run, other, shared=True)
+    restic.unlock()
+    try:
+        return elsewhere.every(host, restic, name, wish.targets if wish.of else (), wish.spoil)
+    except DroverError as error:
+        if wish.of:
+            raise
+        return {name: backup.noted(host, "verify", name, Outcome("failed", str(error)))}
 
 
 def _restore(wish: argparse.Namespace, layout: Layout) -> int:
     if bool(wish.all) == bool(wish.target):
         raise DroverError("name one STACK or STACK/NAME, or say --all for the whole host")
+    if wish.undo and wish.beside:
+        raise DroverError("--undo brings back what is kept as a volume already: look into that one")
     asked = back.Asked(
         wish.snapshot,
         0.0 if wish.at == LATEST else _moment(wish.at),
@@ -146,6 +191,8 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
     )
     with _alone(wish, layout) as (host, restic):
         chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
+        if wish.undo:
+            return _answer(wish, undo(host, chosen, check=wish.check), changed=not wish.check)
         return _answer(wish, back.restore(host, restic, chosen, asked), changed=not wish.check)
 
 

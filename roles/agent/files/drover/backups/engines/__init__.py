@@ -9,7 +9,8 @@ What loads a dump of another server (arrivals.py) is each engine's own.
 
 FILE: what its dump is called in a snapshot. VARIABLES: beginnings of the variables of its image that a
 client needs. SCRIPT: the functions. MEMORY: what a client may have. SAMPLES, KEEPS: whether there is such a
-function. SEED: the file that a server begins with, where there is no load. reader(): is fed with the dump and
+function. SEED: the file that a server begins with, where there is no load. BRINGS_PASSWORD: whether what is
+loaded brings the superuser's password of then. reader(): is fed with the dump and
 tells its parts (parts.py). filtered(): the dump's bytes as load wants them. server(): the command of a server
 that is to be filled.
 """

@@ -12,7 +12,7 @@ FILE = "dump.archive"
 VARIABLES = ("MONGO",)
 SCRIPT = script(__file__)
 MEMORY = "256m"  # its tools hold messages of 48 MB, more than once
-SAMPLES, KEEPS, SEED = False, False, ""
+SAMPLES, KEEPS, SEED, BRINGS_PASSWORD = False, False, "", True
 
 filtered = whole
 server = same

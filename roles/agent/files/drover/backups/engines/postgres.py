@@ -14,7 +14,7 @@ FILE = "dump.sql"
 VARIABLES = ("POSTGRES_", "PG")
 SCRIPT = script(__file__)
 MEMORY = "160m"
-SAMPLES, KEEPS, SEED = False, False, ""
+SAMPLES, KEEPS, SEED, BRINGS_PASSWORD = False, False, "", False
 SEQUENCES = "values of sequences"
 UNLOGGED = " (not logged)"  # end of a part's name
 

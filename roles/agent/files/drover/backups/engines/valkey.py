@@ -12,7 +12,7 @@ FILE = "dump.rdb"
 VARIABLES = ("VALKEY_", "REDIS")
 SCRIPT = script(__file__)
 MEMORY = "160m"
-SAMPLES, KEEPS, SEED = True, True, "dump.rdb"
+SAMPLES, KEEPS, SEED, BRINGS_PASSWORD = True, True, "dump.rdb", False
 
 filtered = whole
 

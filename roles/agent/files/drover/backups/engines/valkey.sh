@@ -25,15 +25,46 @@ dump() {
   ask --rdb - >"$PIPE"
 }
 
-# Keys that stay (without a time to live), each with a digest of its value; about $MOST of each database.
+# Keys that stay (without a time to live), each with a digest of its value; about $MOST of each database. Sets and
+# hashes have an order that each server chooses anew, and how a value is packed depends on its past: so members are
+# what is compared, sorted where they have no order; of more than 1,000 their number, and of those in order both ends.
 sample() {
   ready
   script='
-local page = redis.call("SCAN", ARGV[1], "COUNT", "500")
+local most = 1000  -- so that a page of keys holds the server up for a moment only
+local sizes = {set = "SCARD", hash = "HLEN", list = "LLEN", zset = "ZCARD"}
+local function value(key)
+  local kind = redis.call("TYPE", key).ok
+  if kind == "string" then return redis.call("GET", key) end
+  if not sizes[kind] then return redis.call("DUMP", key) end
+  local size = redis.call(sizes[kind], key)
+  local found = {kind, tostring(size)}
+  local function add(items)
+    for _, item in ipairs(items) do found[#found + 1] = redis.sha1hex(item) end
+  end
+  if kind == "set" and size <= most then
+    local items = redis.call("SMEMBERS", key)
+    table.sort(items)
+    add(items)
+  elseif kind == "hash" and size <= most then
+    local items, pairs = redis.call("HGETALL", key), {}
+    for n = 1, #items, 2 do pairs[#pairs + 1] = redis.sha1hex(items[n]) .. redis.sha1hex(items[n + 1]) end
+    table.sort(pairs)
+    add(pairs)
+  elseif kind == "list" then
+    add(redis.call("LRANGE", key, 0, most / 2 - 1))
+    add(redis.call("LRANGE", key, -most / 2, -1))
+  elseif kind == "zset" then
+    add(redis.call("ZRANGE", key, 0, most / 2 - 1, "WITHSCORES"))
+    add(redis.call("ZRANGE", key, -most / 2, -1, "WITHSCORES"))
+  end
+  return table.concat(found, " ")
+end
+local page = redis.call("SCAN", ARGV[1], "COUNT", "100")
 local found = {page[1]}
 for _, key in ipairs(page[2]) do
   if redis.call("PTTL", key) == -1 then
-    found[#found + 1] = redis.sha1hex(key) .. " " .. redis.sha1hex(redis.call("DUMP", key))
+    found[#found + 1] = redis.sha1hex(key) .. " " .. redis.sha1hex(value(key))
   end
 end
 return found'
@@ -44,7 +75,7 @@ return found'
       cursor="$(printf '%s\n' "$page" | head -n 1)"
       case "$cursor" in *[!0-9]* | '') echo "$page" >&2; exit 1 ;; esac
       printf '%s\n' "$page" | sed -n "2,\$s/^/$base:/p"
-      count=$((count + 500))
+      count=$((count + 100))
       if [ "$cursor" = 0 ] || [ "$count" -ge "$MOST" ]; then break; fi
     done
   done
@@ -52,9 +83,15 @@ return found'
 
 # A server that keeps a log of its changes reads nothing else at its next start.
 keep() {
-  ask config set appendonly yes >/dev/null
+  well "$(ask config set appendonly yes)"
   until says aof_rewrite_scheduled:0 && says aof_rewrite_in_progress:0; do sleep 0.2; done
-  ask save >/dev/null
+  says aof_enabled:1 && says aof_last_bgrewrite_status:ok || well "the log of its changes was not written"
+  well "$(ask save)"
+}
+
+# It tells an error as an answer like any other.
+well() {
+  if [ "$1" != OK ]; then echo "$1" >&2; exit 1; fi
 }
 
 # Each database with the number of its keys.

@@ -20,13 +20,14 @@ from drover.run import DroverError
 
 WEEK = 7 * 86400.0 - 3600  # seconds; a timer comes some minutes earlier or later
 SECONDS = 60.0
+MOST = 1 << 20  # characters of it: it is the database's to write
 LOST = "lost"  # the file in which a database notes what found no room in its folder
 
 
 def every(host: Host, chosen: Iterable[Job]) -> dict[str, Outcome]:
     """Of those whose log is kept, one after the other."""
     return {
-        named(job): tried(host, BASE, job, partial(one, host, job))
+        named(job): tried(host, BASE, job.name, partial(one, host, job))
         for job in chosen
         if job.wanted.point_in_time
     }
@@ -76,6 +77,6 @@ def _read(path: Path) -> str:
     """The database may put anything there: a link is not followed."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
-            return file.read()
+            return file.read(MOST)
     except FileNotFoundError:
         return ""

@@ -30,7 +30,7 @@ from drover.run import DroverError
 def every(host: Host, restic: Restic, chosen: Iterable[Job], spoil: str = "") -> dict[str, Outcome]:
     """Of those whose log is kept, one after the other. `spoil`: as `verify` has it."""
     return {
-        named(job): tried(host, REPLAY, job, partial(one, host, restic, job, spoil), bool(spoil))
+        named(job): tried(host, REPLAY, job.name, partial(one, host, restic, job, spoil), bool(spoil))
         for job in chosen
         if job.wanted.point_in_time
     }

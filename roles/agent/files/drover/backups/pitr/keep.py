@@ -24,7 +24,7 @@ NOTHING = "missing: 0, checksum invalid: 0, size invalid: 0, other: 0"
 def every(host: Host, max_age: float, chosen: Iterable[Job]) -> dict[str, Outcome]:
     """Of those whose log is kept, one after the other."""
     return {
-        named(job): tried(host, EXPIRE, job, partial(one, host, max_age, job))
+        named(job): tried(host, EXPIRE, job.name, partial(one, host, max_age, job))
         for job in chosen
         if job.wanted.point_in_time
     }

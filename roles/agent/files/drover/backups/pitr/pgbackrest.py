@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from drover import disk
-from drover.backups import clients, jobs
-from drover.backups.clients import Server
+from drover.backups import jobs, servers
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import Job
+from drover.backups.servers import Server
 from drover.host import Host
 from drover.run import DroverError, Result
 
@@ -167,7 +167,7 @@ def _last(done: Result) -> str:
 
 def where(host: Host, job: Job) -> tuple[Server, Path]:
     """The database's container, and its data directory as the host sees it."""
-    which = clients.server(host, job, ENGINES[job.wanted.engine])
+    which = servers.of(host, job, ENGINES[job.wanted.engine])
     return which, jobs.folder(host.layout, host.run, job) / inside(job, which)
 
 

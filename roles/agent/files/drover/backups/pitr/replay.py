@@ -20,7 +20,7 @@ from subprocess import TimeoutExpired
 from typing import Any
 
 from drover import docker
-from drover.backups import clients
+from drover.backups import clients, servers
 from drover.backups.clients import Client
 from drover.backups.copies import Copy
 from drover.backups.ledger import Complete
@@ -69,7 +69,7 @@ class Replay(Copy):
 
     def replay(self) -> None:
         """The same, which needs nothing of restic's."""
-        which = clients.server(self.host, self.job, self._engine)
+        which = servers.of(self.host, self.job, self._engine)
         target = self.room.place / inside(self.job, which)
         target.mkdir(parents=True, exist_ok=True)
         base = PgBackRest(self.host, self.job, target)
