@@ -120,6 +120,21 @@ def test_back_that_was_killed_goes_on_and_a_boot_does_not_undo_it(three: Place) 
         assert not answer.errors and runs(three) == ["web:2"], way
 
 
+def test_what_a_killed_back_was_leaving_is_refused_until_it_is_forced(three: Place) -> None:
+    """Killed before the other one stands: what is wished is what still runs."""
+    three.docker.kill_after = three.docker.changes + 1
+    with pytest.raises(Killed):
+        back(three)
+    three.docker.kill_after = None
+    left = three.link("shop", "current")
+    (error,) = deploy(three, "3").errors
+    assert "version 3 was rolled back by" in error
+    assert three.link("shop", "wanted") != left and three.host().state.marks()
+    assert not back(three).errors and runs(three) == ["web:2"]
+    assert deploy(three, "3").errors
+    assert not deploy(three, "3", asked=Asked(force=True)).errors and not three.host().state.marks()
+
+
 def standing(here: Place) -> Any:
     return guard.standing(here.host().state.marks())
 

@@ -155,7 +155,8 @@ def _nothing_seen(
 
 def _refused_unseen(host: Host, wish: Manifest, options: Options) -> bool:
     """Whether it would be refused, as far as that can be said without a look at what runs."""
-    known = Facts(current=link(host.layout.stack(wish.stack) / "current"))
+    folder = host.layout.stack(wish.stack)
+    known = Facts(current=link(folder / "current"), wanted=link(folder / "wanted"))
     return bool(refusals(host, {wish.stack: Plan(wish, facts=known)}, options.asked, time.time()))
 
 
@@ -231,7 +232,7 @@ def _carry_out(
     ):
         if group:
             try:
-                carry.bring(host, group, done, options.action in GUARDED)
+                carry.bring(host, group, done, options.action in GUARDED, options.asked.force)
             except TROUBLE as error:
                 # Docker died: what has not finished has failed; what has, has not, whatever came after.
                 for each in group:

@@ -21,11 +21,11 @@ from drover.watch import Watch
 Outcome = Callable[[Plan, "StackError | None"], None]
 
 
-def bring(host: Host, plans: Sequence[Plan], done: Outcome, forward: bool) -> None:
+def bring(host: Host, plans: Sequence[Plan], done: Outcome, forward: bool, forced: bool = False) -> None:
     """Bring these stacks to what was wished; `done` is told of each as soon as it is well or has failed.
 
-    After a step forward, what no rollback needs is removed. The threads never touch the database: what they
-    learned is recorded here.
+    After a step forward, what no rollback needs is removed; one that was forced is no longer marked as bad.
+    The threads never touch the database: what they learned is recorded here.
     """
     uids = host.state.image_uids()
     here = images.need_all(host.run, (name for plan in plans for name in wanted(plan)))
@@ -34,18 +34,21 @@ def bring(host: Host, plans: Sequence[Plan], done: Outcome, forward: bool) -> No
         running = {pool.submit(Deploy(host, plan, watch, here, uids).run): plan for plan in plans}
         try:
             for each in as_completed(running):
-                done(running[each], _outcome(host, running[each], each, forward))
+                done(running[each], _outcome(host, running[each], each, forward, forced))
         except BaseException:
             watch.end()
             raise
 
 
-def _outcome(host: Host, plan: Plan, ended: Future[Deployed], forward: bool) -> StackError | None:
+def _outcome(
+    host: Host, plan: Plan, ended: Future[Deployed], forward: bool, forced: bool
+) -> StackError | None:
     try:
         found = ended.result()
         wish = plan.wish
         host.state.record_applied(wish.stack, wish.release, found.seen, time.time())
-        host.state.unmark(wish.stack, wish.release, wish.version)  # it was forced, and runs well
+        if forced:
+            host.state.unmark(wish.stack, wish.release, wish.version)
     except TROUBLE as failure:
         return StackError(str(failure))
     except StackError as trouble:

@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     """What was found of one stack besides its containers."""
 
     current: str = ""
+    wanted: str = ""  # before this run
     before: Manifest | None = None  # the manifest of `current`
     seen: Mapping[str, Seen] = {}  # what ran, of the services that are still wished so, when all was well
     recorded: bool = False  # whether the wished release was well once
@@ -50,6 +51,7 @@ def gather(
     before = _before(layout, wish, current)
     return Facts(
         current=current,
+        wanted="" if wish.absent else link(layout.stack(wish.stack) / "wanted"),
         before=before,
         seen=_seen(wish, before, current, seen),
         recorded=wish.release in seen,

@@ -25,15 +25,15 @@ class Asked(NamedTuple):
 
 
 def refusals(host: Host, plans: Mapping[str, Plan], asked: Asked, now: float) -> dict[str, str]:
-    """Stacks of which another release runs than the one that is wished, and why that has to stay so."""
-    changing = {name: each for name, each in plans.items() if _changes(each)}
+    """Stacks that would change, or come back to what was left, and why that has to stay so."""
+    changing = {name: each for name, each in plans.items() if _changes(each) or _comes_back(each)}
     if not changing or asked.force:
         return {}
     marks, lock, known = host.state.marks(), host.state.lock(), about(host.layout)
     found = {}
     for name, each in changing.items():
         why = marked(each.wish, marks)
-        if not why and not each.begun:
+        if not why and _changes(each) and not each.begun:
             why = locked(lock, host.who, now)
             why = why or ("" if each.wish.absent else closed(known, asked.reason, now))
         if why:
@@ -44,6 +44,11 @@ def refusals(host: Host, plans: Mapping[str, Plan], asked: Asked, now: float) ->
 def _changes(plan: Plan) -> bool:
     """One that is begun was allowed when it began: held back now, it would stay half done."""
     return bool(plan.facts.current) and plan.wish.release != plan.facts.current
+
+
+def _comes_back(plan: Plan) -> bool:
+    """What stands is wished again, and another one was on its way: it may be a way back that was killed."""
+    return bool(plan.facts.current) and plan.wish.release == plan.facts.current != plan.facts.wanted
 
 
 def standing(marks: list[Mark]) -> Callable[[Layout, str], Manifest | None]:
