@@ -160,7 +160,7 @@ def test_marked_version_stays_away_until_it_changes_or_is_forced(three: Place) -
     back(three)
     (error,) = deploy(three, "3").errors
     assert error.startswith("shop: version 3 was rolled back by") and error.endswith(
-        "write another version, or use force"
+        "write another version, or force it (-e force=true on the controller, --force on the host)"
     )
     assert runs(three) == ["web:2"] and three.link("shop", "wanted") == three.link("shop", "current")
     dry = deploy(three, "3", check=True)
@@ -218,7 +218,9 @@ def test_closed_window_refuses_without_a_reason(here: Place, monkeypatch: pytest
     monkeypatch.setattr("drover.apply.time.time", lambda: friday)
     (error,) = deploy(here, "2").errors
     assert error == (
-        "shop: it is Friday 15:00 (CET), and deploys are for mon 00:00-00:01: say a reason if it cannot wait"
+        "shop: it is Friday 15:00 (CET), and deploys are for mon 00:00-00:01 "
+        "(drover_platform.deploy.windows): give a reason if it cannot wait "
+        "(-e \"reason='…'\" on the controller, --reason on the host)"
     )
     assert not deploy(here, "1").changed
     assert not deploy(here, "2", asked=Asked("the shop is down")).errors
@@ -246,6 +248,7 @@ def test_lock_names_its_owner_and_age_and_a_stale_one_can_be_taken(three: Place)
     assert not deploy(three, "4", asked=Asked(force=True)).errors
     (error,) = deploy(three, "5").errors
     assert "deploys are locked by anna since" in error and "(0 min): the fair is on" in error
+    assert "-e force=true" in error and "--force" in error
     with pytest.raises(DroverError, match="ask anna, or use --force"):
         lockout.locked(bert, "release", "", False)
     bert.state.set_lock(Lock("anna", time.time() - 13 * 3600, ""))

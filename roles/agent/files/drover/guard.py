@@ -15,6 +15,8 @@ from drover.state import Lock, Mark
 from drover.table import stamp
 
 STALE = 12 * 3600.0  # seconds after which somebody else may take a lock
+REASON = """-e "reason='…'" on the controller, --reason on the host"""
+FORCE = "-e force=true on the controller, --force on the host"
 
 
 class Asked(NamedTuple):
@@ -68,7 +70,8 @@ def marked(wish: Manifest, marks: list[Mark]) -> str:
         if each.stack == wish.stack and each.is_of(wish.release, wish.version):
             called = f"version {each.version}" if each.version else f"release {wish.release}"
             what = "another version" if each.version else "what was wrong with it anew"
-            return f"{called} was rolled back by {each.who} on {stamp(each.at)}: write {what}, or use force"
+            left = f"{called} was rolled back by {each.who} on {stamp(each.at)}"
+            return f"{left}: write {what}, or force it ({FORCE})"
     return ""
 
 
@@ -76,7 +79,7 @@ def locked(lock: Lock | None, who: str, now: float) -> str:
     """Whether somebody else locked deploys."""
     if lock is None or lock.who == who:
         return ""
-    return f"deploys are {described(lock, now)}; `drover lock release` ends that, force goes round it"
+    return f"deploys are {described(lock, now)}; `drover lock release` ends that, or force it ({FORCE})"
 
 
 def described(lock: Lock, now: float) -> str:
@@ -96,8 +99,8 @@ def closed(known: Mapping[str, Any], reason: str, now: float) -> str:
     if not spans or windows.opened(spans, moment):
         return ""
     return (
-        f"it is {moment:%A %H:%M} ({moment.tzname()}), and deploys are for {', '.join(spans)}: "
-        "say a reason if it cannot wait"
+        f"it is {moment:%A %H:%M} ({moment.tzname()}), and deploys are for {', '.join(spans)} "
+        f"(drover_platform.deploy.windows): give a reason if it cannot wait ({REASON})"
     )
 
 
