@@ -239,6 +239,18 @@ def test_deploy_that_was_begun_is_finished_though_the_window_has_closed(three: P
     assert not deploy(three, "4").errors and runs(three) == ["web:4"]
 
 
+def test_what_was_begun_opens_the_window_and_the_lock_for_no_other_release(three: Place) -> None:
+    told(three)
+    three.docker.kill_after = three.docker.changes + 1
+    with pytest.raises(Killed):
+        deploy(three, "4", asked=Asked("now"))
+    three.docker.kill_after = None
+    assert "deploys are for" in deploy(three, "5").errors[0]
+    three.host().state.set_lock(Lock("anna", time.time(), "audit"))
+    assert "locked by anna" in deploy(three, "5", asked=Asked("now")).errors[0]
+    assert not deploy(three, "4").errors and runs(three) == ["web:4"]
+
+
 # The lock
 
 

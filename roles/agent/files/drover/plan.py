@@ -61,12 +61,15 @@ class Plan(NamedTuple):
     @property
     def standing(self) -> frozenset[str]:
         """Identities of all that was there before and is no part of what a deploy left half done."""
-        return frozenset(each.identity for each in self._there() if not _half_done(each, self.facts.before))
+        return frozenset(each.identity for each in self._there() if not _of_another(each, self.facts.before))
 
     @property
     def begun(self) -> bool:
-        """Whether an earlier run was killed on its way to another release than the one that stands."""
-        return any(_half_done(each, self.facts.before) for each in self._there())
+        """Whether an earlier run was killed on its way to the wished release."""
+        return any(
+            _of_another(each, self.facts.before) and not _of_another(each, self.wish)
+            for each in self._there()
+        )
 
     def _there(self) -> Iterator[Container]:
         for found in self.lineup.values():
@@ -112,11 +115,11 @@ def plan(
     return Plan(wish, tuple(steps), tuple(_waits(wish, usual, silent)), found, facts)
 
 
-def _half_done(each: Container, before: Manifest | None) -> bool:
-    """Whether it is not of the release that stands; one without a digest is older than digests are."""
-    if before is None or not each.digest:
+def _of_another(each: Container, release: Manifest | None) -> bool:
+    """Whether it is of another release than this one; one without a digest is older than digests are."""
+    if release is None or not each.digest:
         return False
-    service = before.services.get(each.service)
+    service = release.services.get(each.service)
     return service is None or service.digest != each.digest
 
 
