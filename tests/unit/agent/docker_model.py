@@ -298,6 +298,9 @@ class Docker:
             return Result(1, "", "No such image")
         return Result(0, json.dumps({"Id": f"sha256:{name}", "Config": {"User": self.images[name]}}), "")
 
+    def _image_rm(self, words: list[str]) -> str:
+        return ""
+
     def _network_connect(self, words: list[str]) -> str:
         self.tick()
         self.boxes[words[-1]].networks.add(words[-2])

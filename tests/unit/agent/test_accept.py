@@ -272,6 +272,7 @@ def test_retired_secrets_go_with_the_last_release_that_reads_them(
     assert (secrets / "app/old").exists(), "a rollback would need it"
     here.host().state.forget("shop")
     monkeypatch.setattr(prune, "KEEP", 1)
+    monkeypatch.setattr(prune, "YOUNG", -1.0)
     assert not here.apply(told).errors
     assert sorted(str(path.relative_to(secrets)) for path in secrets.rglob("*")) == [
         "app",

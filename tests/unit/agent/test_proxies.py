@@ -255,6 +255,20 @@ def test_other_kind_of_proxy_takes_over_and_users_go(tmp_path: Any) -> None:
     assert not list(layout.routes.iterdir()) and not list(layout.users.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["traefik", "nginx"])
+def test_route_whose_users_are_missing_is_an_error_and_not_silence(tmp_path: Any, kind: str) -> None:
+    layout = Layout(tmp_path)
+    asks = Route("a.example", "/office", "web", 80, None, auth="staff")
+    wish = Manifest("shop", routes=(asks,), proxy=Proxy(kind))
+    content = proxy.render(wish, {"web": ["shop-web-1"]})
+    with pytest.raises(DroverError, match=r"route of shop for a.example/office was not written: staff"):
+        routes.write(layout, "shop", content, Docker())
+    layout.users.mkdir(parents=True)
+    (layout.users / "shop.staff").touch()
+    routes.write(layout, "shop", content, Docker())
+    assert list(layout.routes.iterdir())
+
+
 def test_kind_is_learnt_from_the_proxy_that_stands(tmp_path: Any) -> None:
     layout = Layout(tmp_path)
     assert wishes.proxy(layout).kind == "traefik"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from datetime import datetime
 from pathlib import Path
@@ -345,6 +346,32 @@ def test_what_no_rollback_needs_is_removed(here: Place, monkeypatch: pytest.Monk
     assert removed == ["web:2"], "web:1 is another stack's too"
     assert not shipped.exists()
     assert not back(here).errors and runs(here) == ["web:3"]
+
+
+def test_what_another_controller_has_just_put_there_stays(here: Place) -> None:
+    """Its release is on its way, or comes next; after an hour nobody wants it."""
+    deploy(here, "1")
+    ahead = here.write(
+        "shop", {"web": {"image": "web:9"}}, version="9", secrets={"web/ahead": "x"}, wanted=False
+    )
+    young = {"web/fresh": "x", "queue/fresh": "x", "web.env": "x=y"}
+    for path, text in young.items():
+        here.secret("shop", path, text)
+    here.layout.users.mkdir(parents=True)
+    (here.layout.users / "shop.staff").touch()
+    folder = here.layout.secrets("shop")
+    put = {*(folder / path for path in young), folder / "web/ahead", here.layout.users / "shop.staff"}
+    age(folder / "web/ahead")
+    assert not deploy(here, "2").errors
+    assert {path for path in put if path.exists()} == put
+    for path in (*put, folder / "web", folder / "queue", here.layout.release("shop", ahead)):
+        age(path)
+    assert not deploy(here, "3").errors
+    assert not any(path.exists() for path in put)
+
+
+def age(path: Path) -> None:
+    os.utime(path, (time.time() - prune.YOUNG - 60,) * 2)
 
 
 def test_defaults_of_host_and_schema_are_the_same() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from drover.run import DroverError
 from drover.wishes import load, names
 
 KEEP = 5  # releases that ran well before the one that runs
-YOUNG = 3600.0  # seconds for which a release that nobody wants yet may be on its way
+YOUNG = 3600.0  # seconds for which a release that nobody wants yet may be on its way, and what it reads
 
 
 def prune(host: Host, plan: Plan) -> None:
@@ -33,10 +33,12 @@ def prune(host: Host, plan: Plan) -> None:
     if plan.facts.current == wish.release and plan.facts.recorded:
         return
     kept = _kept(host, wish)
-    secrets.prune(layout.secrets(wish.stack), _together(kept.values()))
-    routes.forget(layout, wish.stack, [route for each in kept.values() for route in each.routes])
     folder = layout.stack(wish.stack) / "releases"
     gone = [path for path in _folders(folder) if path.name not in kept and _old(path)]
+    stay = {path.name for path in _folders(folder)} - {path.name for path in gone}
+    read = [*kept.values(), *_loaded(host, wish.stack, sorted(stay - set(kept)))]
+    secrets.prune(layout.secrets(wish.stack), _together(read), _old)
+    routes.forget(layout, wish.stack, [route for each in read for route in each.routes], _old)
     images = {image for path in gone for image in _images(layout, wish.stack, path.name)}
     for path in gone:
         shutil.rmtree(path)
@@ -51,11 +53,13 @@ def _kept(host: Host, wish: Manifest) -> dict[str, Manifest]:
     told = about(host.layout).get("deploy")
     most = told.get("keep") if isinstance(told, dict) else None
     recent = host.state.applied(wish.stack)[: 1 + (most if isinstance(most, int) else KEEP)]
-    found = {wish.release: wish}
-    for release in recent:
+    return {wish.release: wish} | {each.release: each for each in _loaded(host, wish.stack, recent)}
+
+
+def _loaded(host: Host, stack: str, releases: Iterable[str]) -> Iterator[Manifest]:
+    for release in releases:
         with suppress(DroverError):
-            found[release] = load(host.layout, wish.stack, release)
-    return found
+            yield load(host.layout, stack, release)
 
 
 def _together(manifests: Iterable[Manifest]) -> dict[str, Service]:
@@ -75,7 +79,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _old(path: Path) -> bool:
-    return path.stat().st_mtime < time.time() - YOUNG
+    return path.lstat().st_mtime < time.time() - YOUNG
 
 
 def _images(layout: Layout, stack: str, release: str) -> set[str]:

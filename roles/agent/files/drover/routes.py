@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,6 +96,12 @@ def write(layout: Layout, stack: str, content: str, run: Runner | None = None) -
             raise DroverError(
                 f"its route was not written, the proxy would stumble over it: {error}"
             ) from None
+        for each in source.read(content).routes:
+            if each.auth and not (layout.users / f"{stack}.{each.auth}").is_file():
+                raise DroverError(
+                    f"the route of {stack} for {each.host}{each.path} was not written: {each.auth}, "
+                    f"who may pass it, is missing in {layout.users}; run the playbook, which puts it there"
+                )
         module = proxy.of(content)
         path = layout.routes / f"{stack}{module.SUFFIX}"
         refused = module.refuses(layout, run or runner(), path.name, content)
@@ -119,9 +125,11 @@ def _remove(layout: Layout, stack: str, run: Runner) -> None:
     shutil.rmtree(layout.pages / stack, ignore_errors=True)
 
 
-def forget(layout: Layout, stack: str, kept: Sequence[Route]) -> None:
-    """Remove the files of users that no route asks for any more."""
+def forget(
+    layout: Layout, stack: str, kept: Sequence[Route], old: Callable[[Path], bool] = lambda path: True
+) -> None:
+    """Remove the files of users that no route asks for any more, and that are old."""
     names = {f"{stack}.{each.auth}" for each in kept}
     for path in layout.users.glob(f"{stack}.*"):
-        if path.name not in names:
+        if path.name not in names and old(path):
             disk.remove(path)

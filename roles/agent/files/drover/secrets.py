@@ -67,8 +67,8 @@ def missing(folder: Path, services: Mapping[str, Service]) -> Path | None:
     return None
 
 
-def prune(folder: Path, services: Mapping[str, Service]) -> None:
-    """Remove what no service lists; links are removed, never followed."""
+def prune(folder: Path, services: Mapping[str, Service], old: Callable[[Path], bool]) -> None:
+    """Remove what no service lists and is old; links are removed, never followed."""
     import shutil  # only here: it costs every other run more than its share
 
     files = {f"{name}.env" for name, service in services.items() if service.secret_env}
@@ -77,11 +77,12 @@ def prune(folder: Path, services: Mapping[str, Service]) -> None:
         service = services.get(path.name)
         if whole and service and service.secrets:
             for each in path.iterdir():
-                if each.name not in service.secrets and not (each.is_dir() and not each.is_symlink()):
+                listed = each.name in service.secrets or (each.is_dir() and not each.is_symlink())
+                if not listed and old(each):
                     each.unlink(missing_ok=True)
-        elif whole:
+        elif whole and old(path):
             shutil.rmtree(path)
-        elif path.name not in files:
+        elif not whole and path.name not in files and old(path):
             path.unlink(missing_ok=True)
 
 
