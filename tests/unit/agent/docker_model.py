@@ -204,7 +204,8 @@ class Docker:
     def _ps(self, words: list[str]) -> str:
         if any("drover.scratch" in word or "oneoff" in word for word in words):
             return "\n".join(self.commands_left) if "--filter=status=exited" in words else ""
-        return "\n".join(self.boxes)
+        of = next((word.rpartition("service=")[2] for word in words if "service=" in word), "")
+        return "\n".join(name for name, box in self.boxes.items() if of in ("", box.service))
 
     def _inspect(self, words: list[str]) -> str | Result:
         if "--format" in words:

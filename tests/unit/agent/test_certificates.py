@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drover import certificates, cli, issuing, proxy, routes, tls
+from docker_model import Place
+from drover import certificates, cli, finish, issuing, proxy, routes, tls
 from drover.certificates import State as Found
 from drover.certificates import states
+from drover.docker import observe
 from drover.host import Host
 from drover.layout import Layout
 from drover.release import Manifest, Proxy
@@ -20,6 +23,7 @@ from drover.route import Route
 from drover.run import Result
 from drover.state import State
 from drover.tls import Acme, Given, Tls
+from drover.wishes import load
 
 DAY = 86400
 ACME = Acme("https://acme.example/dir", "ops@acme.example", "http")
@@ -210,6 +214,40 @@ def test_routes_are_led_anew_when_there_is_another_certificate(
     assert not routes.outdated(machine.layout, "shop")
     found.certificates["shop.example"] = next_one  # type: ignore[index]
     assert routes.outdated(machine.layout, "shop")
+
+
+ROUTE = {"host": "shop.example", "path": "/", "service": "web", "port": 80, "health": None}
+ONE, NEXT = (tls.Certificate("given/shop.pem", age) for age in (1, 2))
+
+
+@pytest.fixture
+def shop(here: Place, fast: None, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A stack whose route names a certificate of yesterday; beside it one starts that nobody leads to."""
+    known = {"shop.example": ONE}
+    monkeypatch.setattr(routes.wishes, "proxy", lambda *_: Proxy(tls=Tls(), certificates=known))
+    here.write("shop", {"web": {"image": "web:1", "public": True}}, routes=[ROUTE])
+    assert not here.apply().errors
+    known["shop.example"] = NEXT
+    box = here.docker.named("shop-web-1")
+    here.docker.boxes["2" * 64] = dataclasses.replace(box, identity="2" * 64, name="shop-web-2", number=2)
+    return here
+
+
+def test_new_certificate_leads_to_nobody_who_was_not_found_well(shop: Place) -> None:
+    certificates.lead(shop.host(), ["shop"])
+    file = (shop.layout.routes / "shop.yml").read_text()
+    assert not routes.outdated(shop.layout, "shop") and "shop-web-1:80" in file and "shop-web-2" not in file
+
+
+def test_other_kind_of_proxy_leads_where_the_route_led(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither to one that starts, nor by a release that is on its way."""
+    other = shop.write("shop", {"web": {"image": "web:2"}}, routes=[{**ROUTE, "host": "next.example"}])
+    monkeypatch.setattr(routes.wishes, "proxy", lambda *_: Proxy("nginx"))
+    finish.connect(shop.host(), [load(shop.layout, "shop", other)], observe(shop.docker))
+    file = (shop.layout.routes / "shop.conf").read_text()
+    assert "server shop-web-1:80" in file and "shop-web-2" not in file
+    assert "shop.example" in file and "next.example" not in file
+    assert not (shop.layout.routes / "shop.yml").exists()
 
 
 def test_failure_of_long_ago_is_tried_again(machine: Machine, host: Host) -> None:

@@ -8,17 +8,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from drover import disk, issuing, tls
-from drover.docker import of_stack
+from drover import disk, issuing, routes, tls
 from drover.errors import TROUBLE
 from drover.host import Host, locked
 from drover.issuing import Span
-from drover.layout import PROXY, Layout, link
+from drover.layout import PROXY, Layout
 from drover.release import Manifest
 from drover.report import Event, report
 from drover.table import aligned, stamp
 from drover.tls import Acme, Certificate, Tls
-from drover.wishes import every, load, standing
+from drover.wishes import every, standing
 
 ROUND = 120.0  # seconds after which the rest is left to the next turn
 SOON = 14 * 86400.0  # seconds in which somebody has to bring a new one
@@ -133,17 +132,16 @@ def _forget(layout: Layout, settings: Tls) -> None:
 
 
 def lead(host: Host, stacks: Iterable[str]) -> None:
-    """Have the routes of what runs name the certificates that are there now."""
+    """Have the routes name the certificates that are there now, and lead where they led."""
     from drover import finish  # only here: a run with nothing new need not load it
     from drover.watch import Watch
 
     watch = Watch(host.run)
-    containers = watch.look()
     for name in sorted(stacks):
-        identity = link(host.layout.stack(name) / "current")
-        if identity:
-            running = [each for each in of_stack(containers, name) if each.running]
-            finish.lead(host, watch, load(host.layout, name, identity), running)
+        if routes.outdated(host.layout, name):
+            text = routes.again(host.layout, name)
+            routes.write(host.layout, name, text, host.run)
+            finish.await_proxy(host, watch, name, text)
 
 
 # Told of

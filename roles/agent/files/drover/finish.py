@@ -14,7 +14,6 @@ from drover.layout import PROXY, PROXY_PORT, STANDBY, Layout, link
 from drover.release import Manifest, Probe
 from drover.state import Seen
 from drover.watch import Watch
-from drover.wishes import here
 
 SEEN_SECONDS = 15.0
 
@@ -34,9 +33,7 @@ def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Contain
                 command = ["docker", "network", "connect", network, each.identity]
                 docker.do(host.run, command, allowed="already exists")
         if routes.outdated(host.layout, wish.stack):
-            running = [each for each in own if each.running]
-            text = routes.text(here(host.layout, wish), servers(wish, running))
-            routes.write(host.layout, wish.stack, text, host.run)
+            routes.write(host.layout, wish.stack, routes.again(host.layout, wish.stack), host.run)
 
 
 def connect_everywhere(host: Host, proxy: Container, containers: Sequence[Container]) -> None:
@@ -53,16 +50,16 @@ def lead(host: Host, watch: Watch, wish: Manifest, present: Sequence[Container])
     text = routes.text(wish, servers(wish, present))
     if text != routes.read(host.layout, wish.stack):
         routes.write(host.layout, wish.stack, text, host.run)
-    return await_proxy(host, watch, wish, text)
+    return await_proxy(host, watch, wish.stack, text)
 
 
-def await_proxy(host: Host, watch: Watch, wish: Manifest, text: str) -> bool:
+def await_proxy(host: Host, watch: Watch, stack: str, text: str) -> bool:
     """Wait until every proxy that runs goes by this text; tell whether they do."""
     if not text:
         return True
     if not go_by(watch, proxies(watch.seen()), [routes.mark(text)]):
         return True
-    host.say(f"{wish.stack}: the proxy does not go by the new route yet")
+    host.say(f"{stack}: the proxy does not go by the new route yet")
     return False
 
 

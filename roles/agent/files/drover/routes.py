@@ -53,6 +53,19 @@ def outdated(layout: Layout, stack: str) -> bool:
     return (made.secure, made.proxy.certificates) != (bool(found.tls), names)
 
 
+def again(layout: Layout, stack: str) -> str:
+    """The route that stands, for the proxy and the certificates that are here now: it leads where it led."""
+    found = wishes.proxy(layout, stack)
+    kinds = sorted(SUFFIX, key=lambda kind: kind != found.kind)
+    paths = [path for path in (_path(layout, stack, kind) for kind in kinds) if path.exists()]
+    try:
+        made = source.read(paths[0].read_text("utf-8"))
+    except (IndexError, OSError, ValueError) as error:
+        raise DroverError(f"its route cannot be read: {error}") from None
+    same = Manifest(stack, routes=made.routes, maintenance=made.maintenance, down_page=made.down_page)
+    return text(same._replace(proxy=found), made.servers)
+
+
 def _path(layout: Layout, stack: str, kind: str) -> Path:
     return layout.routes / f"{stack}{SUFFIX[kind]}"
 
