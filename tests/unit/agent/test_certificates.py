@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker_model import Place
+from docker_model import Place, runs_by
 from drover import certificates, cli, finish, issuing, proxy, routes, tls
 from drover.certificates import State as Found
 from drover.certificates import states
@@ -20,7 +20,7 @@ from drover.host import Host
 from drover.layout import Layout
 from drover.release import Manifest, Proxy
 from drover.route import Route
-from drover.run import Result
+from drover.run import DroverError, Result
 from drover.state import State
 from drover.tls import Acme, Given, Tls
 from drover.wishes import load
@@ -237,6 +237,27 @@ def test_new_certificate_leads_to_nobody_who_was_not_found_well(shop: Place) -> 
     certificates.lead(shop.host(), ["shop"])
     file = (shop.layout.routes / "shop.yml").read_text()
     assert not routes.outdated(shop.layout, "shop") and "shop-web-1:80" in file and "shop-web-2" not in file
+
+
+def test_what_a_run_that_was_cut_off_did_not_lead_to_is_led_to_by_the_next(
+    shop: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stack by itself: one that fails is told of and holds up none that comes after it."""
+    blog = {**ROUTE, "host": "blog.example"}
+    shop.write("blog", {"web": {"image": "web:1", "public": True}}, routes=[blog])
+    assert not shop.apply().errors
+    routes.wishes.proxy(shop.layout).certificates["blog.example"] = ONE  # type: ignore[index]
+    real = routes.again
+    monkeypatch.setattr(
+        routes, "again", lambda layout, name: "broken" if name == "blog" else real(layout, name)
+    )
+    runs_by(monkeypatch, shop.docker)
+    with pytest.raises(DroverError, match=r"^blog: its route was not written"):
+        certificates.attend(shop.layout, 1.0, print)
+    assert routes.outdated(shop.layout, "blog") and not routes.outdated(shop.layout, "shop")
+    monkeypatch.setattr(routes, "again", real)
+    certificates.attend(shop.layout, 1.0, print)
+    assert not routes.outdated(shop.layout, "blog")
 
 
 def test_other_kind_of_proxy_leads_where_the_route_led(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from drover.issuing import Span
 from drover.layout import PROXY, Layout
 from drover.release import Manifest
 from drover.report import Event, report
+from drover.run import DroverError
 from drover.table import aligned, stamp
 from drover.tls import Acme, Certificate, Tls
 from drover.wishes import every, standing
@@ -59,12 +60,15 @@ def attend(
     wait: seconds for another drover. only: the stacks it is for. insist: also what failed a moment ago.
     """
     with locked(layout, "certificates", wait, say, file="certificates.lock") as host:
-        new = obtain(host, every(layout, standing).stacks, only, insist)
+        new = obtain(host, every(layout, standing).stacks, only, insist) | behind(layout)
+        failed: list[str] = []
         if new:
             with locked(layout, "certificates", wait, say) as whole:
-                lead(whole, new)
+                failed = lead(whole, new)
         found = states(host, every(layout, standing).stacks)
         tell(host, found)
+    if failed:
+        raise DroverError("; ".join(failed))
     return found
 
 
@@ -131,17 +135,27 @@ def _forget(layout: Layout, settings: Tls) -> None:
 # Led to
 
 
-def lead(host: Host, stacks: Iterable[str]) -> None:
-    """Have the routes name the certificates that are there now, and lead where they led."""
+def behind(layout: Layout) -> frozenset[str]:
+    """Stacks whose routes name other certificates than there are: a run before this one was cut off."""
+    return frozenset(name for name in every(layout, standing).stacks if routes.outdated(layout, name))
+
+
+def lead(host: Host, stacks: Iterable[str]) -> list[str]:
+    """Have the routes name the certificates that are there now, and lead where they led; why one does not."""
     from drover import finish  # only here: a run with nothing new need not load it
     from drover.watch import Watch
 
     watch = Watch(host.run)
+    failed = []
     for name in sorted(stacks):
-        if routes.outdated(host.layout, name):
-            text = routes.again(host.layout, name)
-            routes.write(host.layout, name, text, host.run)
-            finish.await_proxy(host, watch, name, text)
+        try:
+            if routes.outdated(host.layout, name):
+                text = routes.again(host.layout, name)
+                routes.write(host.layout, name, text, host.run)
+                finish.await_proxy(host, watch, name, text)
+        except TROUBLE as error:
+            failed.append(f"{name}: {error}")
+    return failed
 
 
 # Told of
