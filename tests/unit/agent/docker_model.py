@@ -210,7 +210,7 @@ class Docker:
     def _inspect(self, words: list[str]) -> str | Result:
         if "--format" in words:
             found = self.commands_left.get(words[-1])
-            return Result(0, f"{found[0]}\n", "") if found else Result(1, "", "No such container")
+            return Result(0, f"{found[0]} {found[1]}\n", "") if found else Result(1, "", "No such container")
         return json.dumps([self.boxes[word].inspect() for word in words if word in self.boxes])
 
     def _start(self, words: list[str]) -> Result:
@@ -251,8 +251,9 @@ class Docker:
             self.boxes[word].restart = words[2].partition("=")[2]
         return ""
 
-    def _wait(self, words: list[str]) -> str:
+    def _wait(self, words: list[str]) -> str | Result:
         _, code = self.commands_left[words[-1]]
+        self.commands_left[words[-1]] = ("exited", code)
         return str(code)
 
     def _restart(self, words: list[str]) -> str:
@@ -280,6 +281,8 @@ class Docker:
         return ""
 
     def _logs(self, words: list[str]) -> str | Result:
+        if words[-1] in self.commands_left:
+            return self.logs.get(words[-1], "")
         if words[-1] not in self.boxes:
             return Result(1, "", "No such container")
         return self.logs.get(self.boxes[words[-1]].service, "")
@@ -345,10 +348,8 @@ class Docker:
         folder = Path(words[words.index("--project-directory") + 1])
         if project in self.rejects:
             return Result(1, "", self.rejects[project])
-        if "--detach" in words:
-            return self._beside(project, folder, words)
         if "run" in words:
-            return self._run(words)
+            return self._run(words) if "-T" in words else self._beside(project, folder, words)
         forced = words[words.index("--force-recreate") + 1 :] if "--force-recreate" in words else []
         scale = dict(word.split("=") for word in words if "=" in word and not word.startswith("--"))
         return self._converge(project, folder, forced, {name: int(count) for name, count in scale.items()})
@@ -360,8 +361,9 @@ class Docker:
         self.tick()
         self.commands_left[name] = ("exited", code)
         self.ran.append((service, text))
+        self.logs[name] = self.logs.get(text, "")
         self.tick()
-        return Result(code, self.logs.get(text, ""), "")
+        return Result(0, name, "")
 
     def _beside(self, project: str, folder: Path, words: list[str]) -> Result:
         name, service = words[words.index("--name") + 1], words[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from docker_model import Box, Docker, Killed, Place, killed_anywhere, place
-from drover import deploy, finish, routes, start
+from drover import commands, deploy, finish, routes, start
 from drover.run import Result
 
 pytestmark = pytest.mark.usefixtures("fast")
@@ -224,6 +224,50 @@ def test_command_of_a_run_that_was_killed_is_not_run_twice(shop: Place, status: 
     shop.docker.commands_left[f"shop-web-before-0-{release}"] = (status, 0)
     assert not shop.apply().errors
     assert len(shop.docker.ran) == runs and not shop.docker.commands_left
+
+
+def migrating(shop: Place) -> str:
+    """A migration of a run that was killed still runs; the name of its container."""
+    release = change(shop, version(SHOP, "2", "web"), deploy={"before": [BEFORE]})
+    name = f"shop-web-before-0-{release}"
+    shop.docker.commands_left[name] = ("running", 0)
+    return name
+
+
+@pytest.mark.parametrize("away", ["wait", "inspect"])
+def test_engine_that_restarts_neither_kills_a_migration_nor_runs_it_twice(
+    shop: Place, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    """With live-restore the container lives on, and whoever waits for it is told an error."""
+    monkeypatch.setattr(commands, "PAUSE", 0.0)
+    name, fails = migrating(shop), iter([True, True])
+    real, removed = getattr(Docker, f"_{away}"), Docker._rm
+
+    def answer(docker: Docker, words: list[str]) -> str | Result:
+        gone = words[-1] == name and next(fails, False)
+        return Result(1, "", "Cannot connect to the Docker daemon") if gone else real(docker, words)
+
+    def rm(docker: Docker, words: list[str]) -> str:
+        assert docker.commands_left.get(words[-1], ("exited", 0))[0] == "exited"
+        return removed(docker, words)
+
+    monkeypatch.setattr(Docker, f"_{away}", answer)
+    monkeypatch.setattr(Docker, "_rm", rm)
+    assert not shop.apply().errors
+    assert not shop.docker.ran and not shop.docker.commands_left
+
+
+def test_migration_that_takes_too_long_is_left_to_run_and_waited_for_again(
+    shop: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = migrating(shop)
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "LIMIT", 0.0)
+        (error,) = shop.apply().errors
+    assert "still runs after 0 minutes" in error and "version 1 serves on" in error
+    assert shop.docker.commands_left == {name: ("running", 0)}
+    assert not shop.apply().errors
+    assert not shop.docker.ran and not shop.docker.commands_left
 
 
 # Failures

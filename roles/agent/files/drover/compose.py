@@ -60,11 +60,16 @@ def _create(release: Path, wish: Manifest, scale: Mapping[str, int]) -> list[str
 
 
 def run(release: Path, wish: Manifest, name: str, service: str, words: Sequence[str]) -> list[str]:
-    """Run a command in a container of its own, of this name, which stays until it is removed."""
+    """Run a command in a container of its own, of this name, which stays until it is removed.
+
+    Detached: what becomes of this command of Compose's, or of the engine, is nothing to the container.
+    """
     return [
         *base(release, wish),
         "--progress=quiet",
         "run",
+        "--detach",
+        "--interactive=false",
         "--no-deps",
         "-T",
         "--name",
