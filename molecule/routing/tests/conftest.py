@@ -86,7 +86,7 @@ def _kept(balancer: Balancer, ended: Event) -> None:
     kept = Kept(balancer)
     assert kept.ask() == 200
     if not ended.wait(IDLE):
-        assert kept.ask() == 200
+        assert not kept.closed and kept.ask() == 200
 
 
 def _talk(balancer: Balancer, ended: Event) -> None:

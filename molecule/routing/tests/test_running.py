@@ -17,6 +17,42 @@ from testinfra.host import Host
 from .wire import ANNA, PASSWORD, Balancer, Kept, Talk
 
 
+def test_idle_connections_outlive_the_balancers(idle: list[Future[None]]) -> None:
+    """Through all files before this one: with Nginx, a change of routes ends idle ones."""
+    for each in idle:
+        each.result(timeout=100)
+
+
+def test_connection_that_is_idle_across_a_deploy_is_answered_or_closed_before_it_sends(
+    balancer: Balancer, host: Host
+) -> None:
+    """For a moment or through all of it, at the end of which the container that its route knew is gone."""
+    ended, old = threading.Event(), _web(host)
+    with ThreadPoolExecutor() as pool:
+        asking = [pool.submit(_asking, Kept(balancer), pause, ended) for pause in (0.5, 1, 2, 3, 600)]
+        try:
+            time.sleep(1)
+            host.check_output(f"docker network disconnect web_default {old}")
+            told = host.check_output("drover apply --stack web 2>&1")
+        finally:
+            ended.set()
+    assert "replace web: it was cut off from web_default (start-first)" in told, told
+    assert [each.result() for each in asking] == [{200}] * len(asking)
+    assert _web(host) != old and len(_web(host).split()) == 1
+
+
+def _asking(kept: Kept, pause: float, ended: threading.Event) -> set[int]:
+    found = {kept.ask()}
+    while not ended.wait(pause):
+        found.add(kept.ask())
+    return found | {kept.ask()}
+
+
+def _web(host: Host) -> str:
+    """The containers that run of the service."""
+    return str(host.check_output("docker ps -q --filter name=^web-web-"))
+
+
 def test_reloads_lose_no_request_and_no_websocket(balancer: Balancer, host: Host, kind: str) -> None:
     """A route file that was changed by hand is put right, under load."""
     suffix = {"traefik": "yml", "nginx": "conf"}[kind]
@@ -43,12 +79,6 @@ def test_reloads_lose_no_request_and_no_websocket(balancer: Balancer, host: Host
         found = sum((each.result() for each in loads), Counter())
     assert set(found) == {200} and found[200] > 50, found
     talk.say("still here")
-
-
-def test_idle_connections_outlive_the_balancers(idle: list[Future[None]]) -> None:
-    """Through everything above: the next test restarts the proxy."""
-    for each in idle:
-        each.result(timeout=100)
 
 
 @pytest.mark.long

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import socket
 import struct
 import threading
@@ -81,7 +82,7 @@ def elsewhere(host: Host, name: str, path: str = "/", *arguments: str) -> tuple[
 
 
 class Kept:
-    """A connection that is kept between requests, for as long as the other side does not say that it ends."""
+    """A connection that is kept between requests until the other side says that it ends, or closes it."""
 
     def __init__(self, balancer: Balancer) -> None:
         self.balancer = balancer
@@ -91,9 +92,15 @@ class Kept:
         self.socket, self.ended = self.balancer.connect(), False
         self.stream = self.socket.makefile("rb")
 
+    @property
+    def closed(self) -> bool:
+        """Whether the other side has closed it, as every client looks before it sends."""
+        readable, _, _ = select.select([self.socket], [], [], 0)
+        return bool(readable) and not self.socket.recv(1, socket.MSG_PEEK)
+
     def ask(self, body: bytes = b"") -> int:
         """One more request; return the status."""
-        if self.ended:
+        if self.ended or self.closed:
             self.connect()
         head = b"POST /messages" if body else b"GET /up"
         size = b"Content-Length: %d\r\n" % len(body) if body else b""

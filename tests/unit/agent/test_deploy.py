@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from docker_model import Box, Docker, Killed, Place, killed_anywhere, place
-from drover import commands, deploy, finish, routes, start
+from drover import commands, deploy, finish, routes, start, watch, wishes
+from drover.release import Proxy
 from drover.run import Result
 
 pytestmark = pytest.mark.usefixtures("fast")
@@ -341,6 +342,57 @@ def falls(here: Place, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
         real(self, 0.0)
 
     monkeypatch.setattr(deploy.Deploy, "_stay_well", stay)
+
+
+@pytest.fixture
+def nginx(shop: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Behind a proxy that still leads some requests by the old route."""
+    monkeypatch.setattr(wishes, "proxy", lambda *_: Proxy("nginx"))
+    assert not shop.apply().errors
+    return shop
+
+
+def test_old_ones_stay_for_connections_that_the_proxy_still_leads_to_them(
+    nginx: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stayed: list[float] = []
+    monkeypatch.setattr(deploy.Deploy, "_stay_well", lambda _, seconds: stayed.append(seconds))
+    times = {"soak": 0, "drain": 1}
+    two = {**SHOP, "web": {**SHOP["web"], "replicas": 2}}
+    for services, seconds in (
+        (version(two, "2", "web"), 5),
+        (version(SHOP, "2", "web"), 5),
+        (version(SHOP, "2", "web", "job"), 1),
+    ):
+        change(nginx, services, deploy=times)
+        assert not nginx.apply().errors
+        assert stayed[-1] == seconds
+    change(nginx, version(SHOP, "3", "web"), "3", deploy={"drain": 9})
+    assert not nginx.apply().errors and stayed[-1] == 9
+
+
+def test_new_ones_that_were_led_to_stay_for_a_moment_when_the_old_ones_come_back(
+    nginx: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def falls(_: deploy.Deploy, seconds: float) -> None:
+        if seconds:
+            raise start.StackError("fell", "web")
+
+    def pause(_: watch.Watch, seconds: float) -> None:
+        file = (nginx.layout.routes / "shop.conf").read_text()
+        if seconds > 1:
+            paused.append((seconds, "shop-web-2" in boxes(nginx), "server shop-web-1:80" in file))
+
+    paused: list[tuple[float, bool, bool]] = []
+    monkeypatch.setattr(deploy.Deploy, "_stay_well", falls)
+    monkeypatch.setattr(watch.Watch, "pause", pause)
+    change(nginx, version(SHOP, "2", "web"))
+    assert nginx.apply().errors == ["shop/web: fell; version 1 serves on"]
+    assert paused == [(5, True, True)] and "shop-web-2" not in boxes(nginx)
+    fails_from(nginx.docker, "web:3")
+    change(nginx, version(SHOP, "3", "web"), "3")
+    assert nginx.apply().errors == ["shop/web: ended with 3; version 1 serves on"]
+    assert len(paused) == 1, "nobody was led to it"
 
 
 @pytest.mark.parametrize("moment", ["soak", "drain"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from drover import proxy, route, routes, wishes
 from drover.layout import Layout
-from drover.proxy import source
+from drover.proxy import nginx, source
 from drover.proxy.nginx import blocks
 from drover.release import Manifest, Proxy
 from drover.route import Canary, Rate, Route
@@ -102,6 +102,14 @@ def test_route_is_read_as_it_was_written(each: Route) -> None:
 def test_own_files_are_valid(settings: Proxy) -> None:
     own = Manifest("proxy", proxy=settings)
     assert proxy.mark(proxy.render(own, {})).endswith(".proxy.seen.invalid")
+
+
+def test_connections_are_kept_for_long_and_led_by_an_old_route_for_a_moment() -> None:
+    text = proxy.render(Manifest("proxy", proxy=Proxy("nginx", idle_seconds=75)), {})
+    assert "keepalive_timeout 75s;" in text and f"keepalive_min_timeout {nginx.LINGER}s;" in text
+    wish = Manifest("shop", routes=(STAFF,), proxy=Proxy("nginx"))
+    assert nginx.LINGER < routes.linger(wish, ["web", "db"]) < 10
+    assert not routes.linger(wish, ["db"]) and not routes.linger(wish._replace(proxy=None), ["web"])
 
 
 # Nginx's language

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from drover import commands, compose, docker, finish, prepare, start
+from drover import commands, compose, docker, finish, prepare, routes, start
 from drover.calls import Calls
 from drover.docker import Container, last_words, of_stack
 from drover.errors import TROUBLE, StackError
@@ -214,8 +214,13 @@ class Deploy:
         self._calls.lead(self._leaving)
 
     def _drain(self) -> None:
-        if any(each.identity in self._leaving and each.running for each in self._seen()):
-            self._stay_well(self.wish.deploy.drain)
+        old = {each.service for each in self._seen() if each.identity in self._leaving and each.running}
+        if old:
+            self._stay_well(max(self.wish.deploy.drain, self._linger(old)))
+
+    def _linger(self, services: Collection[str]) -> int:
+        """How long the proxy may lead to their containers that it was led away from."""
+        return max(routes.linger(each, services) for each in (self.wish, self.plan.facts.before) if each)
 
     def _leave(self) -> None:
         gone = [each for each in self._seen() if each.identity in self._leaving]
@@ -262,8 +267,12 @@ class Deploy:
         if changed:
             finish.stand(self.host.layout, before)
         standing = [each for each in own if each.identity not in new]
+        led = routes.servers(self.host.layout, before.stack)
         finish.lead(self.host, self.watch, before, standing)
         self._calls.back()
+        self.watch.pause(
+            self._linger({each.service for each in own if each.identity in new and each.name in led})
+        )
         docker.remove(self.host.run, new)
         self._calls.end()
         if renewed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from drover import disk, proxy, wishes
 from drover.layout import Layout
 from drover.lineup import Lineup
 from drover.proxy import source
-from drover.release import Manifest
+from drover.release import Manifest, Proxy
 from drover.route import Route
 from drover.run import DroverError, Runner, runner
 
 SUFFIX: dict[str, str] = {kind: module.SUFFIX for kind, module in proxy.KINDS.items()}
+RELOAD = 1  # seconds in which a proxy that answers by the new route has ended what went by the old one
 _ONE = threading.Lock()  # a proxy judges the folder with one change at a time
 
 
@@ -87,6 +88,22 @@ def marks(layout: Layout, kind: str) -> dict[str, str]:
 def place(route: Route) -> tuple[str, str]:
     """Host and path, of which only one stack can have each pair."""
     return route.host, route.path.rstrip("/") or "/"
+
+
+def servers(layout: Layout, stack: str) -> frozenset[str]:
+    """The names of the containers that the proxy leads to now."""
+    try:
+        return frozenset(
+            name for names in source.read(read(layout, stack)).servers.values() for name in names
+        )
+    except ValueError:
+        return frozenset()
+
+
+def linger(release: Manifest, services: Collection[str]) -> int:
+    """Seconds for which requests to these services of the release may come after another route led away."""
+    seconds = proxy.KINDS[(release.proxy or Proxy()).kind].LINGER
+    return seconds + RELOAD if seconds and source.led(release) & set(services) else 0
 
 
 def places(layout: Layout, stack: str) -> frozenset[tuple[str, str]]:

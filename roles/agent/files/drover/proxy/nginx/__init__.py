@@ -12,11 +12,11 @@ from functools import partial
 from drover import disk, health
 from drover.layout import PROXY, PROXY_PORT, Layout
 from drover.proxy import source
-from drover.proxy.nginx.blocks import known_groups, own, routes
+from drover.proxy.nginx.blocks import LINGER, known_groups, own, routes
 from drover.release import Probe
 from drover.run import Runner
 
-__all__ = ["SUFFIX", "follow", "own", "prepare", "refuses", "routes"]
+__all__ = ["LINGER", "SUFFIX", "follow", "own", "prepare", "refuses", "routes"]
 
 SUFFIX = ".conf"
 CHECK = ["nginx", "-t", "-q", "-c", "/etc/nginx/drover/candidate.conf"]
@@ -98,7 +98,11 @@ def _await(run: Runner, host: str) -> None:
 
 
 def follow(run: Runner) -> None:
-    """Have every Nginx that runs go by the folder; connections that are there stay with the old workers."""
+    """Have every Nginx that runs go by the folder.
+
+    Its old workers finish what they have begun, close what was idle for longer than LINGER at once, and take
+    one more request of any other, by the old folder.
+    """
     for each in _running(run):
         run(["docker", "kill", "--signal=HUP", each])
 

@@ -30,6 +30,7 @@ REFUSAL = """server {
     ssl_reject_handshake on;
 }
 """
+LINGER = 4  # seconds after an answer for which a worker that was told to end still takes a request
 PLAIN = re.compile(rb"[A-Za-z0-9/_~-]")
 
 
@@ -83,7 +84,7 @@ def _times(proxy: Proxy) -> str:
     request, idle = f"{proxy.request_seconds}s", f"{proxy.idle_seconds}s"
     return (
         f"client_header_timeout {request};\nclient_body_timeout {request};\nsend_timeout {request};\n"
-        f"keepalive_timeout {idle};\nkeepalive_min_timeout {idle};\n"
+        f"keepalive_timeout {idle};\nkeepalive_min_timeout {LINGER}s;\n"
     )
 
 
