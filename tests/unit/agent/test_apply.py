@@ -14,7 +14,7 @@ from docker_model import Docker, Killed, Place, killed_anywhere, place, runs_by
 from drover import cli, proxy, routes, watch
 from drover.docker import observe
 from drover.layout import Layout
-from drover.release import Manifest
+from drover.release import Manifest, Proxy
 from drover.route import Route
 from drover.run import DroverError, Result
 
@@ -411,6 +411,67 @@ def test_boot_is_tried_again_and_not_for_ever() -> None:
     once = cli.DOCKER_SECONDS + float(unit["Service"]["RestartSec"])
     assert unit["Unit"]["StartLimitIntervalSec"] == "1h"
     assert once * int(unit["Unit"]["StartLimitBurst"]) < 3600
+
+
+# Moving
+
+
+@pytest.fixture
+def moving(shop: Place) -> list[dict[str, Any]]:
+    """The host name of the shop becomes the blog's, which was there before; what the host is told."""
+    blog, other = {"app": {"image": "blog:1", "public": True}}, {**ROUTE, "host": "other.example.com"}
+    shop.write("blog", blog, routes=[{**other, "service": "app"}])
+    assert not shop.apply().errors
+    newer = {"app": {**blog["app"], "image": "blog:2"}}  # which takes longer than the shop's route alone
+    told = {
+        "shop": shop.write("shop", SHOP, routes=[{**ROUTE, "host": "new.example.com"}], wanted=False),
+        "blog": shop.write("blog", newer, routes=[{**ROUTE, "service": "app"}], wanted=False),
+    }
+    return [shop.told(*each) for each in told.items()]
+
+
+def leads(here: Place, host: str) -> set[str]:
+    return {path.stem for path in here.layout.routes.iterdir() if f'"{host}"' in path.read_text()}
+
+
+def test_host_name_that_moves_always_leads_somewhere(shop: Place, moving: list[dict[str, Any]]) -> None:
+    seen: list[set[str]] = []
+    shop.docker.watching = lambda: seen.append(leads(shop, "shop.example.com"))
+    real = routes.write
+
+    def write(*arguments: Any) -> None:
+        real(*arguments)
+        seen.append(leads(shop, "shop.example.com"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routes, "write", write)
+        assert not shop.apply(moving).errors
+    assert all(seen) and seen[-1] == {"blog"} and leads(shop, "new.example.com") == {"shop"}
+
+
+def test_host_name_stays_where_it_was_if_who_gains_it_fails(
+    shop: Place, moving: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("drover.finish.lead", lambda *_: (_ for _ in ()).throw(DroverError("no")))
+        errors = shop.apply(moving).errors
+    assert len(errors) == 2 and "shop.example.com/ goes to blog, which did not get there" in errors[1]
+    assert leads(shop, "shop.example.com") == {"shop"}
+    assert not shop.apply(moving).errors and leads(shop, "shop.example.com") == {"blog"}
+
+
+def test_host_name_that_one_stack_alone_can_have_moves_in_two_runs(
+    shop: Place, moving: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drover.wishes.proxy", lambda *_: Proxy("nginx"))
+    assert not shop.apply().errors
+    changes, wanted = shop.docker.changes, shop.link("shop", "wanted")
+    errors = shop.apply(moving).errors
+    assert len(errors) == 2 and all("shop.example.com goes from shop to blog" in each for each in errors)
+    assert "first of shop alone (playbooks/deploy.yml -e stack=shop)" in errors[0]
+    assert (shop.docker.changes, shop.link("shop", "wanted")) == (changes, wanted)
+    assert not shop.apply(moving[:1], only=frozenset(["shop"])).errors
+    assert not shop.apply(moving).errors and leads(shop, "shop.example.com") == {"blog"}
 
 
 # Going

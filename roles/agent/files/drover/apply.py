@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from drover import accept, detour, facts, health, record, remove, routes
+from drover import accept, detour, facts, health, moves, record, remove, routes
 from drover.describe import describe
 from drover.docker import Container, observe, of_stack, proxies
 from drover.errors import TROUBLE, StackError
@@ -88,7 +88,9 @@ def apply(
         )
     problems |= odd
     failed: dict[str, str] = {}
-    refused = refusals(host, plans, options.asked, time.time()) if options.action in GUARDED else {}
+    moved, refused = moves.moves(host.layout, plans), dict[str, str]()
+    if options.action in GUARDED:
+        refused = refusals(host, plans, options.asked, time.time()) | moves.refusals(host.layout, moved)
     if options.check:
         refused = {name: f"would be refused: {text}" for name, text in refused.items()}
     else:
@@ -98,7 +100,7 @@ def apply(
             record.guarded(host, chosen[name], text, options.action, options.asked.reason)
         for name, text in problems.items():
             record.refuse(host, chosen.get(name) or told.get(name) or Manifest(name), text, options.action)
-        failed = _carry_out(host, plans, wishes, containers, options, told)
+        failed = _carry_out(host, plans, moved, wishes, containers, options, told)
     errors = [
         *(f"{name}: {text}" for name, text in (problems | refused).items()),
         *(f"{name}: there is no such stack on this host" for name in sorted(unknown)),
@@ -197,6 +199,7 @@ def _todo(plans: Iterable[Plan]) -> list[Plan]:
 def _carry_out(
     host: Host,
     plans: Mapping[str, Plan],
+    moved: moves.Moves,
     wishes: Wishes,
     containers: Sequence[Container],
     options: Options,
@@ -228,8 +231,13 @@ def _carry_out(
     present = [each for each in todo if not each.wish.absent]
     for group in (
         [each for each in present if each.wish.stack == PROXY],
-        [each for each in present if each.wish.stack != PROXY],
+        *moves.rounds([each for each in present if each.wish.stack != PROXY], moved),
     ):
+        for each in group:
+            for other, what in moved.get(each.wish.stack, {}).items():
+                if other in failed or other not in plans:
+                    done(each, StackError(f"{what} goes to {other}, which did not get there: it stays here"))
+        group = [each for each in group if each.wish.stack not in finished]
         if group:
             try:
                 carry.bring(host, group, done, options.action in GUARDED, options.asked.force)

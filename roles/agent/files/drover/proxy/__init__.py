@@ -2,6 +2,7 @@
 """Route files, and the proxies that read them. One module for each kind of proxy, with these names:
 
 SUFFIX of its route files;
+SHARED, whether it can lead one host name to several stacks, by the path;
 LINGER, the seconds for which a connection may still be led by what the proxy knew before a change;
 `routes(source, mark) -> str`, a stack's routes, and `own(source, mark) -> str`, what it knows besides: both
 have the proxy itself answer with 418 under the mark;

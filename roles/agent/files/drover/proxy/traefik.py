@@ -17,6 +17,7 @@ from drover.route import Route
 from drover.run import Runner
 
 SUFFIX = ".yml"
+SHARED = True
 LINGER = 0  # a request is led by what Traefik knows when it comes
 WEB, SECURE = "web", "secure"  # entry points
 CHALLENGES = "/.well-known/acme-challenge/"

@@ -16,9 +16,10 @@ from drover.proxy.nginx.blocks import LINGER, known_groups, own, routes
 from drover.release import Probe
 from drover.run import Runner
 
-__all__ = ["LINGER", "SUFFIX", "follow", "own", "prepare", "refuses", "routes"]
+__all__ = ["LINGER", "SHARED", "SUFFIX", "follow", "own", "prepare", "refuses", "routes"]
 
 SUFFIX = ".conf"
+SHARED = False  # a server block is all of a host name
 CHECK = ["nginx", "-t", "-q", "-c", "/etc/nginx/drover/candidate.conf"]
 RUNNING = [
     *("docker", "ps", "--quiet", "--no-trunc", "--filter", "status=running"),
