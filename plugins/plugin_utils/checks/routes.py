@@ -17,7 +17,7 @@ from .services import runs_once, unknown
 NEEDS = frozenset({"routes", "host", "port", "health", "profiles", "secrets", "pages", "maintenance"})
 _OURS = re.compile(
     r"(host|connection|upgrade|content-length|transfer-encoding|te|trailer|set-cookie|forwarded|x-real-ip"
-    r"|x-forwarded-.*)",
+    r"|x-forwarded-(for|host|port|proto))",
     re.IGNORECASE,
 )
 """Headers that are the proxy's own business."""

@@ -6,12 +6,13 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from drover import proxy, route, routes, wishes
 from drover.layout import Layout
-from drover.proxy import nginx, source
+from drover.proxy import nginx, source, traefik
 from drover.proxy.nginx import blocks
 from drover.release import Manifest, Proxy
 from drover.route import Canary, Rate, Route
@@ -67,7 +68,6 @@ MANIFESTS = st.builds(
     down_page=st.booleans(),
     proxy=PROXIES,
 )
-OURS = {"forwarded", "x-real-ip"}
 
 
 def served(wish: Manifest) -> dict[str, list[str]]:
@@ -87,7 +87,7 @@ def test_what_is_rendered_is_valid_and_says_its_places(wish: Manifest) -> None:
 
 def _without_ours(each: Route) -> Route:
     """The model refuses headers that are the proxy's."""
-    kept = tuple(pair for pair in each.request_headers if pair[0].lower() not in OURS)
+    kept = tuple(pair for pair in each.request_headers if pair[0].lower() not in route.OURS)
     return each._replace(request_headers=kept)
 
 
@@ -110,6 +110,37 @@ def test_connections_are_kept_for_long_and_led_by_an_old_route_for_a_moment() ->
     wish = Manifest("shop", routes=(STAFF,), proxy=Proxy("nginx"))
     assert nginx.LINGER < routes.linger(wish, ["web", "db"]) < 10
     assert not routes.linger(wish, ["db"]) and not routes.linger(wish._replace(proxy=None), ["web"])
+
+
+# What the service is told
+
+FORWARD = (Path(__file__).resolve().parents[3] / "compose/nginx/conf/forward.conf").read_text()
+SPOOFED = ("Prefix", "Uri", "Method", "Tls-Client-Cert", "Ssl", "Scheme", "User", "Protocol", "Server")
+
+
+def test_both_take_away_what_clients_say_of_themselves() -> None:
+    taken = set(re.findall(r'^proxy_set_header (\S+) "";$', FORWARD, re.MULTILINE))
+    assert taken - {"X-Forwarded-Port"} == set(traefik.TAKEN)
+    assert {f"X-Forwarded-{name}" for name in SPOOFED} | {"Forwarded"} <= taken
+    assert "proxy_set_header X-Real-Ip $remote_addr;" in FORWARD
+
+
+@pytest.mark.parametrize(
+    ("trusted", "passed"),
+    [((), {}), (("10.0.0.0/8",), {"X-Forwarded-Host": "a.example", "X-Real-Ip": ""})],
+)
+def test_traefik_passes_on_nothing_that_a_load_balancer_has_from_a_client(
+    trusted: tuple[str, ...], passed: dict[str, str]
+) -> None:
+    asked = Route("a.example", "/", "web", 80, None, request_headers=(("x-forwarded-prefix", "/app"),))
+    wish = Manifest("shop", routes=(asked,), proxy=Proxy(trusted=trusted))
+    made = json.loads(proxy.render(wish, served(wish)).split("\n", 2)[2])["http"]["middlewares"]
+    taken = dict.fromkeys(set(traefik.TAKEN) - {"X-Forwarded-Prefix"}, "")
+    assert made["shop-0-headers"]["headers"]["customRequestHeaders"] == {
+        **taken,
+        **passed,
+        "x-forwarded-prefix": "/app",
+    }
 
 
 # Nginx's language
@@ -181,6 +212,7 @@ def test_route_file_of_nginx_with_anything_unexpected_is_refused(found: str, ins
         ("request_headers", {"X-A": "a\nb"}),
         ("request_headers", {"X A": "a"}),
         ("request_headers", {"Forwarded": "for=1.2.3.4"}),
+        ("request_headers", {"X-Forwarded-Host": "b.example"}),
         ("path", "/a?b"),
         ("auth", "../shadow"),
         ("allow", ["10.0.0.0/33"]),

@@ -13,7 +13,8 @@ from drover.run import DroverError
 WITHOUT_QUERY = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 HEADER_VALUE = re.compile(r"[ -~]{0,4000}")
-OURS = ("forwarded", "x-real-ip")  # a header by another name would be one more way to say who one is
+OURS = ("forwarded", "x-real-ip", *(f"x-forwarded-{each}" for each in ("for", "host", "port", "proto")))
+"""Headers by which the proxy itself says who asks, and for what."""
 PER = re.compile("second|minute")
 USERS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LOWEST, HIGHEST = -100, 100  # of a priority

@@ -33,7 +33,11 @@ ODD = r"(?i)(%(00|23|25|2e|2f|3b|3f|5c)|[;\\\x00]|//)"
 TEXTS = ("text/html", "text/plain", "text/css", "text/xml", "text/javascript", "application/javascript",
          "application/json", "application/xml", "application/wasm", "image/svg+xml")  # fmt: skip
 
-DROPPED = {"Forwarded": "", "X-Real-Ip": ""}
+_TAKEN = ("Access-Token", "By", "Client-Cert", "Email", "Groups", "Method", "Path", "Preferred-Username",
+          "Prefix", "Protocol", "Scheme", "Server", "Ssl", "Tls-Client-Cert", "Tls-Client-Cert-Info", "Uri",
+          "User")  # fmt: skip
+TAKEN = ("Forwarded", *(f"X-Forwarded-{each}" for each in _TAKEN))
+"""Headers that no client may send on; the same as in compose/nginx/conf/forward.conf."""
 
 Parts = dict[str, dict[str, Any]]
 
@@ -165,7 +169,18 @@ def _middlewares(
     if source.down_page:
         status, query = ["502-504"], f"/{stack}/down.html"
         yield "down", {"errors": {"status": status, "service": f"{stack}-0-pages", "query": query}}
-    yield "headers", {"headers": {"customRequestHeaders": {**DROPPED, **dict(route.request_headers)}}}
+    yield "headers", {"headers": {"customRequestHeaders": _sent(source, route)}}
+
+
+def _sent(source: Source, route: Route) -> dict[str, str]:
+    """What the service gets beside the request's own headers; an empty one is taken away.
+
+    Of what a load balancer passes on, Traefik itself takes nothing away and replaces nothing.
+    """
+    passed = {"X-Real-Ip": "", "X-Forwarded-Host": route.host} if source.proxy.trusted else {}
+    asked = {name.lower() for name, _ in route.request_headers}
+    ours = {each: "" for each in TAKEN if each.lower() not in asked}
+    return {**ours, **passed, **dict(route.request_headers)}
 
 
 def _services(parts: Parts, source: Source, name: str, route: Route) -> None:
