@@ -101,7 +101,11 @@ FORMS: dict[str, Form] = {
     "env": Form(_pattern(r"[A-Za-z_][A-Za-z0-9_]*"), "a variable name", "PUBLIC_URL"),
     "secret": Form(_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"), "a secret's name", "db_password"),
     "host": Form(_host, "a host name", "shop.example.com"),
-    "path": Form(_pattern(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*"), "a path", "/up"),
+    "path": Form(
+        _pattern(r"/|(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]+)+/?"),
+        "a path as it is compared (decoded: letters, digits and . _ ~ - between single slashes)",
+        "/api/v1",
+    ),
     "probe": Form(
         _pattern(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*"),
         "a path",

@@ -12,7 +12,7 @@ ROUTE = parts(
     host=text(
         "Each host and path belongs to one service.", "host", required=True, example="shop.acme.example"
     ),
-    path=text("The path it begins with.", "path", default="/", example="/"),
+    path=text("The path it begins with, as it is decoded.", "path", default="/", example="/"),
     service=text("A service of the stack's file.", "service", required=True, example="frontend"),
     port=number("The port inside the service's container.", "port", required=True, example=8080),
     health=text("A path that answers 200 when the service can serve.", "probe", example="/up"),

@@ -112,7 +112,12 @@ def test_manifest_of_another_stack_is_not_taken(tmp_path: Path) -> None:
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}[a-z0-9]", fullmatch=True)
 HOSTS = st.lists(NAMES, min_size=1, max_size=4).map(".".join)
-PATHS = st.from_regex(r"/([a-z0-9._~-]+/?){0,3}", fullmatch=True)
+SEGMENTS = st.from_regex(r"[A-Za-z0-9._~-]{1,9}", fullmatch=True).filter(
+    lambda each: each.strip(".") or each[2:]
+)
+PATHS = st.builds(
+    "/{}{}".format, st.lists(SEGMENTS, max_size=3).map("/".join), st.sampled_from(["", "/"])
+).map(lambda path: path.replace("//", "/"))
 ROUTES = st.tuples(HOSTS, PATHS, st.just("web"), st.integers(1, 65535), st.none() | PATHS).map(
     lambda found: Route(*found)
 )

@@ -20,9 +20,9 @@ from drover.run import DroverError, Result
 from drover.tls import Acme, Certificate, Tls
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_parts import HOSTS, NAMES, PLAIN
+from test_parts import HOSTS, NAMES, PATHS, PLAIN
 
-PATHS = st.from_regex(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,20}", fullmatch=True)
+PROBES = st.from_regex(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,20}", fullmatch=True)
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126))
 HEADERS = st.dictionaries(st.from_regex(route.HEADER, fullmatch=True), PRINTABLE, max_size=3).map(
     lambda found: tuple(sorted(found.items()))
@@ -35,7 +35,7 @@ ROUTES = st.builds(
     path=PATHS,
     service=st.just("web"),
     port=st.integers(1, 65535),
-    health=st.none() | PATHS,
+    health=st.none() | PROBES,
     priority=st.integers(-100, 100),
     redirect_from=st.lists(HOSTS, max_size=2).map(tuple),
     https=st.booleans(),
@@ -214,6 +214,10 @@ def test_route_file_of_nginx_with_anything_unexpected_is_refused(found: str, ins
         ("request_headers", {"Forwarded": "for=1.2.3.4"}),
         ("request_headers", {"X-Forwarded-Host": "b.example"}),
         ("path", "/a?b"),
+        *(
+            ("path", path)
+            for path in ("/%61", "//a", "/a//b", "/./a", "/a/..", "/a/../b", "/a(b", "/a;b", "/é")
+        ),
         ("auth", "../shadow"),
         ("allow", ["10.0.0.0/33"]),
         ("allow", [5]),

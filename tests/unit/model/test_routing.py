@@ -70,6 +70,22 @@ def test_users_without_real_passwords_are_refused_and_not_shown(wrong: Made, lin
     assert not any(word in found for word in ("$5$salt", "{SHA}xyz", "k9"))
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/%61dmin", "/caf%C3%A9", "/a//b", "//a", "/./a", "/a/.", "/a/../b", "/..", "/a(b)", "/a;b", "/@a"],
+)
+def test_path_that_a_proxy_would_not_find_again(wrong: Made, path: str) -> None:
+    found = wrong(TWO, routes=[{**ROUTE, "path": path}])
+    assert f'routes[0].path: "{path}" is not a path as it is compared' in found
+    assert "letters, digits and . _ ~ - between single slashes" in found
+
+
+@pytest.mark.parametrize("path", ["/", "/api/", "/.well-known/x", "/~anna/v1.2", "/..a/b-c_d", "/a..b/..."])
+def test_paths_as_people_write_them(released: Made, path: str) -> None:
+    made: release.Release = released(TWO, routes=[{**ROUTE, "path": path}])
+    assert read(made.manifest).routes[0].path == path
+
+
 def test_page_that_is_not_there(wrong: Made) -> None:
     assert 'compose/shop has no file "down.html"; write the path' in wrong(TWO, pages={"down": "down.html"})
 

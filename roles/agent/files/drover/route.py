@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from drover.fields import HOST, PATH, SERVICE, flag, get, number, ranges, text
 from drover.run import DroverError
 
-WITHOUT_QUERY = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+PREFIX = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+/?")
+"""A path that has one spelling: with another one, what the proxies compare would not be what is written."""
 HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 HEADER_VALUE = re.compile(r"[ -~]{0,4000}")
 OURS = ("forwarded", "x-real-ip", *(f"x-forwarded-{each}" for each in ("for", "host", "port", "proto")))
@@ -91,7 +92,7 @@ def read(where: str, data: object) -> Route:
         raise DroverError(f"{where}: {sorted(set(data) - KEYS)} is not known; install the agent anew")
     return Route(
         host=text(data, "host", HOST, where),
-        path=text(data, "path", WITHOUT_QUERY, where),
+        path=text(data, "path", PREFIX, where),
         service=text(data, "service", SERVICE, where),
         port=number(data, "port", 1, 65535, where),
         health=text(data, "health", PATH, where) if data.get("health") else None,
