@@ -779,3 +779,35 @@ def test_the_platform_s_network_names(tmp_path: Path, name: str, owner: str) -> 
         found = "\n".join(map(str, models.validate(stacks, {}, [tmp_path, COLLECTION])))
         assert bool(found) == bool(owner)
         assert not owner or f'networks.x: the name "{name}" belongs to {owner} too' in found
+
+
+@pytest.mark.parametrize(
+    ("service", "more", "key"),
+    [
+        ("drover-pages", "", "services.drover-pages"),
+        ("shop-web-1", "", "services.shop-web-1"),
+        ("Shop-Web-2", "", "services.Shop-Web-2"),
+        ("x", "hostname: shop-web-12", "services.x.hostname"),
+        ("x", "networks: {default: {aliases: [a, shop-web-1]}}", "services.x.networks.default.aliases[1]"),
+        ("x", "networks: {default: {aliases: [drover-pages]}}", "services.x.networks.default.aliases[0]"),
+        ("web-1", "", ""),
+        ("shop-db-1", "", ""),  # shop has no service db
+        ("shop-web", "hostname: shop-web-one", ""),
+        ("two-x-1", "container_name: shop-web-1", ""),  # dropped on a host
+    ],
+)
+def test_name_of_another_stack_s_container(tmp_path: Path, service: str, more: str, key: str) -> None:
+    """On its public network the proxy would find it by that name, and send it the other's requests."""
+    texts = {"shop": WEB, "two": WEB.replace("  web:", f"  {service}:") + (f"    {more}\n" if more else "")}
+    for folder, text in texts.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "compose.yaml").write_text(text)
+    for order in ("shop", "two"), ("two", "shop"):
+        found = [
+            str(each)
+            for each in models.validate([{"name": name} for name in order], {}, [tmp_path, COLLECTION])
+        ]
+        assert len(found) == bool(key)
+        assert not key or (
+            f"  {key}: " in found[0] and "write another name" in found[0] and "two/compose.yaml:" in found[0]
+        )
