@@ -38,7 +38,7 @@ async def whoami(request: web.Request) -> web.Response:
         "path": request.raw_path,
         "headers": dict(request.headers),
     }
-    return web.json_response(shown)
+    return web.json_response(shown, headers={"X-Powered-By": "aiohttp"})
 
 
 async def slow(request: web.Request) -> web.Response:

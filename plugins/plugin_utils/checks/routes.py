@@ -21,6 +21,7 @@ _OURS = re.compile(
     re.IGNORECASE,
 )
 """Headers that are the proxy's own business."""
+_FIXED = ("server", "date")
 _USER = re.compile(r"[^:\s$]{1,64}:(?P<password>\S.{0,199})")
 
 
@@ -64,6 +65,9 @@ def _headers(stack: Stack, path: Path, headers: Data) -> Iterator[Problem]:
         for name in given:
             if _OURS.fullmatch(name):
                 yield stack.problem((*path, side, name), "the proxy sets it by itself", "remove it")
+            elif side == "response" and name.lower() in _FIXED:
+                found = "Nginx writes its own whatever a route says"
+                yield stack.problem((*path, side, name), found, "remove it")
 
 
 def _auth(stack: Stack, path: Path, name: str | None) -> Iterator[Problem]:

@@ -40,6 +40,11 @@ Made = Callable[..., Any]
         ({"headers": {"request": {"X-A": "b\nc"}}}, "holds U+000A"),
         ({"headers": {"request": {"X-Forwarded-For": "b"}}}, "X-Forwarded-For: the proxy sets it by itself"),
         ({"headers": {"request": {"x-forwarded-host": "b"}}}, "x-forwarded-host: the proxy sets it"),
+        (
+            {"headers": {"response": {"Server": ""}}},
+            "routes[0].headers.response.Server: Nginx writes its own whatever a route says; remove it",
+        ),
+        ({"headers": {"response": {"date": "x"}}}, "headers.response.date: Nginx writes its own"),
         ({"headers": {"answer": {}}}, "headers.answer: no such key; write one of: request, response"),
         ({"auth": "staff"}, "routes[0].auth: the stack has no secret of that name"),
         ({"allow": ["10.0.0.1/8"]}, '"10.0.0.1/8" is not an address range; write one such as 10.20.0.0/24'),
@@ -112,7 +117,7 @@ def test_everything_asked_for_reaches_the_agent(released: Made) -> None:
         "priority": 5,
         "redirect_from": ["WWW.a.example.com"],
         "https": True,
-        "headers": {"request": {"X-A": "$b;", "X-Forwarded-Prefix": "/x"}, "response": {"Server": ""}},
+        "headers": {"request": {"X-A": "$b;", "X-Forwarded-Prefix": "/x"}, "response": {"X-Powered-By": ""}},
         "auth": "staff",
         "allow": ["203.0.113.0/24"],
         "rate": {"requests": 5, "per": "minute"},
@@ -139,7 +144,7 @@ def test_everything_asked_for_reaches_the_agent(released: Made) -> None:
     assert asked.plain
     assert asked.redirect_from == ("www.a.example.com",) and asked.https and asked.priority == 5
     assert asked.request_headers == (("X-A", "$b;"), ("X-Forwarded-Prefix", "/x"))
-    assert asked.response_headers == (("Server", ""),)
+    assert asked.response_headers == (("X-Powered-By", ""),)
     assert (asked.auth, asked.allow, asked.max_body) == ("staff", ("203.0.113.0/24",), 10 << 20)
     assert asked.rate == Rate(5, "minute", 5) and asked.canary == Canary("next", 81, 10)
     assert found.maintenance and found.down_page
