@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from shared.scenario import Scenario, eventually, fetch, started
 from testinfra.host import Host
@@ -97,3 +98,33 @@ def test_address_pools_hold_many_stacks(host: Host) -> None:
     names = [f"pool{n}" for n in range(42)]
     host.check_output(" && ".join(f"docker network create {name}" for name in names))
     host.check_output(f"docker network rm {' '.join(names)}")
+
+
+def test_packages_of_another_engine_are_not_removed(scenario: Scenario, host: Host) -> None:
+    """It stands in the way of one that the role would install, as docker-ce does of docker.io."""
+    lines = [
+        *(
+            "Package: other-engine",
+            "Version: 1",
+            "Architecture: all",
+            "Maintainer: Nobody <nobody@test.example>",
+        ),
+        *("Conflicts: amazon-ecr-credential-helper", "Description: another engine"),
+    ]
+    control = "".join(f"{line}\n" for line in lines)
+    host.check_output(
+        f"mkdir -p /root/other/DEBIAN && printf %s {shlex.quote(control)} >/root/other/DEBIAN/control"
+        " && dpkg-deb --build /root/other /root/other.deb && dpkg -i /root/other.deb"
+    )
+    before = file_state(host), started(host)
+    wanted = {"docker_ecr_registries": ["123456789012.dkr.ecr.eu-central-1.amazonaws.com"]}
+    try:
+        for more in ([], ["--check"]):
+            run = scenario.site("--tags", "docker", "-e", json.dumps(wanted), *more)
+            assert run.status != 0 and "together with other-engine." in " ".join(run.output.split()), (
+                run.output
+            )
+        assert host.run("dpkg-query -W other-engine").rc == 0
+        assert (file_state(host), started(host)) == before
+    finally:
+        host.check_output("dpkg --purge other-engine && rm -r /root/other /root/other.deb")
