@@ -9,7 +9,7 @@ import pytest
 from testinfra.host import Host
 
 from .conftest import REPOSITORY, ROT, Agent, restic, snapshots, taken
-from .engines import CACHE, ENGINES, FOLDER
+from .engines import CACHE, ENGINES, FOLDER, VOLUME
 
 pytestmark = pytest.mark.usefixtures("filled")
 
@@ -70,15 +70,14 @@ def test_what_is_here_does_not_hide_what_was_before_this_host(host: Host, agent:
     host.check_output("mv /var/lib/drover/state.db /root/state.db")
     try:
         assert "entries were read" in host.check_output("drover backup --init")
-        said = agent.fails("backup", CACHE.job)
+        said = agent.fails("backup", FOLDER.job)
         assert "from before this host was made" in said and "--accept" in said
-        assert "not restored" in agent.listed()[CACHE.job]["problem"]
-        agent.restore(CACHE.job, "--beside", "look")
-        host.check_output("docker rm -f look && docker volume rm look")
-        agent.fails("backup", CACHE.job)
-        agent.restore(CACHE.job, "--replace")
-        agent.backup(CACHE.job)
+        assert "not restored" in agent.listed()[FOLDER.job]["problem"]
+        host.check_output(agent.beside(FOLDER.job))
         agent.fails("backup", FOLDER.job)
-        agent.run("backup", FOLDER.job, "--accept")
+        agent.restore(FOLDER.job, "--replace")
+        agent.backup(FOLDER.job)
+        agent.fails("backup", VOLUME.job)
+        agent.run("backup", VOLUME.job, "--accept")
     finally:
         host.check_output("mv /root/state.db /var/lib/drover/state.db")

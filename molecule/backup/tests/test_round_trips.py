@@ -64,7 +64,9 @@ def test_what_was_lost_comes_back(host: Host, agent: Agent, engine: Engine) -> N
     assert not ours(host)
 
 
-@pytest.mark.parametrize("engine", [LEDGER, FOLDER], ids=lambda engine: engine.job)
+@pytest.mark.parametrize(
+    "engine", [pytest.param(LEDGER, marks=pytest.mark.long), FOLDER], ids=lambda engine: engine.job
+)
 def test_a_restore_that_was_wrong_is_undone(host: Host, agent: Agent, engine: Engine) -> None:
     agent.backup(engine.job)
     before = engine.content(host)
