@@ -12,7 +12,6 @@ from .engines import ENGINES, LEDGER, Engine
 
 pytestmark = pytest.mark.usefixtures("filled")
 OTHER = REPOSITORY.replace("test-backup", "other")
-QUICK = ("ledger/db", "files/uploads")
 OWN_SECRET = 'test "$(cat /run/secrets/db_password)" != canary-ledger-51f0 && echo "of its own"'
 
 
@@ -35,15 +34,13 @@ def verdicts(host: Host) -> list[str]:
 def test_backups_of_another_host_come_back_here(host: Host, agent: Agent) -> None:
     """Each by a server that its record describes, with a password that is neither host's."""
     before, mine = verdicts(host), host.check_output("drover backups --json")
-    said = agent.run("verify", "--of", "other", *QUICK)["jobs"]
-    assert {name: each["result"] for name, each in said.items()} == {
-        f"other: {job}": "verified" for job in QUICK
-    }
-    assert len(verdicts(host)) == len(before) + len(QUICK)
+    said = agent.run("verify", "--of", "other")["jobs"]
+    assert {f"other: {job}" for job in ENGINES} <= said.keys()
+    assert {each["result"] for each in said.values()} == {"verified"}, said
+    assert len(verdicts(host)) == len(before) + len(said)
     assert host.check_output("drover backups --json") == mine, "they are none of this host's"
     again = agent.run("verify", "--of", "other")["jobs"]
-    assert again["other: ledger/db"]["text"] == "it has this verdict already"
-    assert {each["result"] for each in again.values()} == {"verified"} and len(again) > len(QUICK)
+    assert {each["text"] for each in again.values()} == {"it has this verdict already"}
     assert not ours(host)
 
 
@@ -82,8 +79,6 @@ def test_verdicts_of_another_host_are_this_ones(host: Host, agent: Agent) -> Non
 @pytest.mark.long
 @pytest.mark.usefixtures("other")
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.job)
-def test_every_engine_is_compared_there(agent: Agent, engine: Engine) -> None:
-    said = agent.run("verify", "--of", "other", engine.job)["jobs"]
-    assert [each["result"] for each in said.values()] == ["verified"]
+def test_every_engines_altered_copy_is_seen_there(agent: Agent, engine: Engine) -> None:
     said = agent.run("verify", "--of", "other", engine.job, "--spoil", engine.spoil, fails=True)["jobs"]
     assert [each["result"] for each in said.values()] == ["failed"]
