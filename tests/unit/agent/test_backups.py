@@ -390,8 +390,6 @@ def test_what_never_became_whole_goes_first() -> None:
         snapshot("whole", 1, "data", tag),
         snapshot("r", 1, "record", of, tag),
         snapshot("dead", 2, "data", tag),
-        snapshot("r", 1, "record", of, tag),
-        snapshot("dead", 2, "data", tag),
     )
     found = ledger.sorted_out(restic.found)
     retention._whole(restic, NamedJob, found)  # type: ignore[arg-type]
