@@ -14,6 +14,7 @@ from .schema import PLATFORM
 from .stack import Data
 
 FORMAT = 1
+HEARD, LATER = "*-*-* 02:50:00", 5  # when verdicts of another host are read, and hours that they take
 NAME = "drover_platform"
 PASSWORD = "/etc/drover/backup.password"  # noqa: S105
 ENVIRONMENT = "/etc/drover/backup.env"
@@ -52,7 +53,7 @@ def load(given: object, host: str, stacks: object = (), other: Other = NOBODY) -
             **secrets(platform),
             **({pgbackrest.PATH: pgbackrest.text(where, platform)} if log else {}),
         },
-        "times": times(platform),
+        "times": times(platform, other),
         "point_in_time": log,
     }
     return found, list(backups.settings(platform, (NAME, "backup")))
@@ -77,7 +78,8 @@ def told(platform: Data, host: str, other: Other = NOBODY) -> Data:
         "repository": _repository(platform, host),
         "host": host,
         "keep": dict(backup["keep"]),
-        "max_age_hours": backup["max_age_hours"],
+        # Another host's verdict is heard some hours after the backup that it is of.
+        "max_age_hours": backup["max_age_hours"] + (LATER if other.verified_by else 0),
         "reserve_bytes": size(backup["reserve"]),
         "safety_days": backup["safety_days"],
         "verifies": {str(name): _repository(platform, str(name)) for name in other.verifies},
@@ -119,7 +121,8 @@ def secrets(platform: Data) -> dict[str, str]:
     return {PASSWORD: f"{backup['password']}\n", **({ENVIRONMENT: lines} if lines else {})}
 
 
-def times(platform: Data) -> dict[str, str]:
+def times(platform: Data, other: Other = NOBODY) -> dict[str, str]:
     """When each timer starts its service."""
     backup = platform["backup"]
-    return {"backup": backup["schedule"], **{name: backup[name] for name in ("verify", "retention")}}
+    found = {"backup": backup["schedule"], **{name: backup[name] for name in ("verify", "retention")}}
+    return {**found, "verify": HEARD} if other.verified_by else found

@@ -75,7 +75,8 @@ PROGRAM = {
         items=text("The host.", "logical host"),
     ),
     "verified_by": text(
-        "The host that does so for this one, which then restores nothing itself and reads its verdicts."
+        "The host that does so for this one, which then restores no snapshot itself and reads its verdicts "
+        "at 02:50; `max_age_hours` is five more."
     ),
     "restic_version": text("The version of restic to have; a newer one is left alone."),
     "restic": text(

@@ -366,6 +366,8 @@ def test_on_a_new_host_what_was_before_comes_first() -> None:
         assert ledger.awaited([*rows, kept(kind, 2, "ok")]) is None
     assert ledger.awaited([*rows, kept("beside", 2, "ok"), kept("verify", 3, "verified")]) == rows[-1]
     assert ledger.awaited(rows[:1]) is None
+    back = [*rows, kept("restore", 2, "ok"), kept("undo", 3, "ok")]
+    assert ledger.awaited(back) == rows[-1] and ledger.awaited([*back, kept("accepted", 4, "ok")]) is None
 
 
 class Asked:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from drover.backups import copies, elsewhere, ledger, servers, settings
+from drover.backups.engines import mongodb, postgres
 from drover.backups.jobs import Job
 from drover.backups.restic import Snapshot
 from drover.backups.servers import Mount, Server
@@ -63,7 +64,7 @@ def hosted(tmp_path: Path, docker: Engine) -> Host:
 
 
 def recorded(host: Host) -> dict[str, Any]:
-    found = servers.described(host, JOB, SERVER)
+    found = servers.described(host, JOB, SERVER, postgres)
     told = {"engine": "postgres", "image": SERVER.image, "image_id": SERVER.image_id, "bytes": 5}
     return {**told, "server": json.loads(json.dumps(found))}
 
@@ -130,8 +131,7 @@ def test_a_record_makes_nothing_but_a_container(tmp_path: Path, odd: dict[str, A
     ("odd", "said"),
     [
         ({"server": None}, "the next backup's does"),
-        ({"engine": "mongodb"}, "mongodb: a copy of it is only compared on its own host"),
-        ({"engine": "other"}, "other: a copy of it"),
+        ({"engine": "other"}, "other is not known here"),
         ({"engine": "volume", "parts": {"../x": "1"}, "databases": []}, "outside of the volume"),
         ({"engine": "volume", "parts": {}, "databases": ["/etc/passwd"]}, "outside of the volume"),
     ],
@@ -152,9 +152,10 @@ def test_what_cannot_be_compared_here_is_told(tmp_path: Path, odd: dict[str, Any
 def test_a_configuration_of_its_own_is_told(tmp_path: Path, mount: Mount, variables: dict[str, str]) -> None:
     host = hosted(tmp_path, Engine({SERVER.image_id: SERVER.image_id}, {}))
     which = SERVER._replace(mounts=(*SERVER.mounts, mount), variables={**SERVER.variables, **variables})
-    told = {**recorded(host), "server": servers.described(host, JOB, which)}
-    with pytest.raises(elsewhere.UnfitError, match=rf"its server reads {mount.target}, which only"):
+    told = {**recorded(host), "server": servers.described(host, JOB, which, postgres)}
+    with pytest.raises(elsewhere.LeftError, match=rf"its own host does: it needs {mount.target}"):
         copied(host, told)
+    assert servers.reads(SERVER, mongodb) and not servers.reads(SERVER, postgres)
 
 
 def test_a_link_leads_a_database_nowhere_else(tmp_path: Path) -> None:

@@ -219,7 +219,12 @@ def _carry_out(
         if text:
             failed[each.wish.stack] = text
 
-    _want(host, [plans[name] for name in told if name in plans], done)
+    _want(
+        host,
+        [plans[name] for name in told if name in plans],
+        done,
+        options.action in GUARDED and options.asked.force,
+    )
     todo = [each for each in _todo(plans.values()) if each.wish.stack not in failed]
     if not todo:
         return failed
@@ -237,6 +242,7 @@ def _carry_out(
             for other, what in moved.get(each.wish.stack, {}).items():
                 if other in failed or other not in plans:
                     done(each, StackError(f"{what} goes to {other}, which did not get there: it stays here"))
+                    break
         group = [each for each in group if each.wish.stack not in finished]
         if group:
             try:
@@ -250,7 +256,9 @@ def _carry_out(
     return failed
 
 
-def _want(host: Host, plans: Sequence[Plan], done: Callable[[Plan, StackError | None], None]) -> None:
+def _want(
+    host: Host, plans: Sequence[Plan], done: Callable[[Plan, StackError | None], None], forced: bool
+) -> None:
     """All the links before the first step. A release that needs no step ends what an earlier one left."""
     last = host.state.last() if plans else {}
     for each in plans:
@@ -259,6 +267,8 @@ def _want(host: Host, plans: Sequence[Plan], done: Callable[[Plan, StackError | 
         except (DroverError, OSError) as error:
             done(each, StackError(str(error)))
             continue
+        if forced and not (each.wish.absent or each.steps or each.waits):
+            host.state.unmark(each.wish.stack, each.wish.release, each.wish.version)
         row = last.get(each.wish.stack)
         if row and row.result != "ok" and not (each.wish.absent or each.steps or each.waits):
             done(each._replace(steps=(Step(RECORD, f"release {each.wish.release} stands"),)), None)

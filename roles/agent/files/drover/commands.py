@@ -71,7 +71,7 @@ def _state(host: Host, name: str) -> tuple[str, int]:
         status, _, code = shown.out.strip().partition(" ")
         if not shown.code and code.isdigit():
             return status, int(code)
-        if "no such" in shown.err.lower():
+        if re.search("no such (container|object)", shown.err, re.IGNORECASE):
             return "", 0
         if time.monotonic() > until:
             raise DroverError(f"Docker does not answer: {shown.words}")

@@ -12,6 +12,7 @@ from drover.docker import Container, of_stack, proxies
 from drover.host import Host
 from drover.layout import PROXY, PROXY_PORT, STANDBY, Layout, link
 from drover.release import Manifest, Probe
+from drover.run import DroverError
 from drover.state import Seen
 from drover.watch import Watch
 
@@ -33,7 +34,16 @@ def connect(host: Host, wishes: Iterable[Manifest], containers: Sequence[Contain
                 command = ["docker", "network", "connect", network, each.identity]
                 docker.do(host.run, command, allowed="already exists")
         if routes.outdated(host.layout, wish.stack):
-            routes.write(host.layout, wish.stack, routes.again(host.layout, wish.stack), host.run)
+            _lead_again(host, wish, own)
+
+
+def _lead_again(host: Host, wish: Manifest, own: Sequence[Container]) -> None:
+    """To whom it led; where nobody can read that, to those that run."""
+    try:
+        text = routes.again(host.layout, wish.stack)
+    except DroverError:
+        text = routes.text(wish, servers(wish, [each for each in own if each.running]))
+    routes.write(host.layout, wish.stack, text, host.run)
 
 
 def connect_everywhere(host: Host, proxy: Container, containers: Sequence[Container]) -> None:

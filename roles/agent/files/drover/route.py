@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from drover.fields import HOST, PATH, SERVICE, flag, get, number, ranges, text
 from drover.run import DroverError
 
-PREFIX = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+/?")
-"""A path that has one spelling: with another one, what the proxies compare would not be what is written."""
+PREFIX = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+"""Wider than what the inventory may say today: a release that stands was judged when it came."""
 HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 HEADER_VALUE = re.compile(r"[ -~]{0,4000}")
 OURS = ("forwarded", "x-real-ip", *(f"x-forwarded-{each}" for each in ("for", "host", "port", "proto")))

@@ -147,11 +147,10 @@ def write(layout: Layout, stack: str, content: str, run: Runner | None = None) -
 
 
 def _remove(layout: Layout, stack: str, run: Runner) -> None:
-    """Also of another kind of proxy, and the users that it let in."""
+    """Also of another kind of proxy. Its users stay until pruning: an earlier release may come back."""
     for kind, module in proxy.KINDS.items():
         if disk.remove(_path(layout, stack, kind)):
             module.follow(run)
-    forget(layout, stack, ())
     shutil.rmtree(layout.pages / stack, ignore_errors=True)
 
 

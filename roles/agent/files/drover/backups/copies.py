@@ -201,7 +201,7 @@ class Copy:
 
     def _samples(self, there: Mapping[str, str]) -> list[str]:
         """Of what did not change while it was dumped; and how much there was, where all was looked at."""
-        recorded = self.told["samples"]
+        recorded = self.told["samples"] if self.told.get("sampling") == stream.SAMPLING else {}
         said = differences(recorded, {key: there[key] for key in recorded if key in there})
         low, high = self.told["seen"]
         if high < stream.SAMPLES and not low <= len(there) <= high:

@@ -31,7 +31,7 @@ from drover.run import DroverError
 from drover.state import Kept
 
 JOB = "job="  # beginning of a tag
-WAITS = "waits"
+WAITS, LEFT = "waits", "left"
 PULL_SECONDS = 1800.0
 # What a record may say of a server: nothing by which a container would be more than that.
 # Limits, unless it has its own.
@@ -50,6 +50,10 @@ IMAGE = re.compile(r"[a-z0-9][\w./:@-]*")
 
 class UnfitError(DroverError):
     """Nothing is known to be wrong with the snapshot: it cannot be looked at here."""
+
+
+class LeftError(DroverError):
+    """A copy of it can be made on its own host alone, which does so."""
 
 
 def every(
@@ -82,6 +86,8 @@ def _one(host: Host, restic: Restic, job: Job, spoil: str) -> Outcome:
     try:
         what = _copied(host, job, told)
         return verify.judged(host, restic, found, what, spoil)
+    except LeftError as error:
+        return Outcome(LEFT, str(error), found.data.identity)
     except UnfitError as error:
         return Outcome(ledger.UNVERIFIED, str(error), found.data.identity)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -99,13 +105,13 @@ def _copied(host: Host, job: Job, told: Mapping[str, Any]) -> verify.Copied:
         if any(each.is_absolute() or ".." in each.parts for each in inside):
             raise UnfitError("its record names files outside of the volume")
         return verify.Copied(job._replace(wanted=wanted), told, place)
-    if engine not in ENGINES or ENGINES[engine].BRINGS_PASSWORD:
-        raise UnfitError(f"{engine}: a copy of it is only compared on its own host")
+    if engine not in ENGINES:
+        raise UnfitError(f"{engine} is not known here; converge this host too")
     like = told.get("server")
     if not like:
         raise UnfitError("its record does not say how its server is run; the next backup's does")
     if like["reads"]:
-        raise UnfitError(f"its server reads {', '.join(like['reads'])}, which only its own host has")
+        raise LeftError(f"its own host does: it needs {', '.join(like['reads'])}")
     wanted = wanted._replace(target=_fitting(PATH, like["target"]))
     job = job._replace(wanted=wanted)
     return verify.Copied(job, told, place, _server(host, job, told, like))
@@ -169,22 +175,37 @@ def _fitting(pattern: re.Pattern[str], value: object) -> str:
 # Who is verified
 
 
+def is_left(host: Host, job: Job) -> bool:
+    """Whether no other host can verify it, so that this one does."""
+    if job.wanted.engine == FILES:
+        return False
+    engine = ENGINES[job.wanted.engine]
+    try:
+        return bool(servers.reads(servers.of(host, job, engine), engine))
+    except DroverError:  # it does not run: what is known of it is the other host's
+        return False
+
+
 def heard(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]:
     """What the other host has said of each job; what is new of it is recorded, a failure told."""
-    known = {(row.job, row.snapshot, row.result) for row in host.state.kept() if row.kind == "verify"}
+    rows = [row for row in host.state.kept() if row.kind == "verify"]
+    known = {(row.job, row.snapshot, row.result): row.text for row in rows}
     who, done = restic.settings.verified_by, {}
     for job in chosen:
         done[job.name] = Outcome(WAITS, f"{who} has not said anything of it yet")
         for each in ledger.complete(restic, job):
             if not each.said:
                 continue
-            text = str(json.loads(restic.text(each.said)).get("text") or "")
-            done[job.name] = Outcome(each.verdict, text or f"{who} restored {each.data.identity[:8]}")
-            if (job.name, each.data.identity, each.verdict) in known:
+            text = known.get((job.name, each.data.identity, each.verdict))
+            is_new = text is None
+            if text is None and each.verdict != ledger.VERIFIED:
+                text = str(json.loads(restic.text(each.said)).get("text") or "")
+            text = text or f"{who} restored {each.data.identity[:8]}"
+            done[job.name] = Outcome(each.verdict, text)
+            if not is_new:
                 continue
-            host.state.keep(
-                Kept("verify", job.name, each.data.identity, each.said.at, 0.0, 0, each.verdict, text)
-            )
+            row = Kept("verify", job.name, each.data.identity, each.said.at, 0.0, 0, each.verdict, text)
+            host.state.keep(row)
             if each.verdict != ledger.VERIFIED:
                 title = f"{job.name}: verify {each.verdict} on {who}"
                 report(host, Event(f"verify:{job.name}", "failure", title, text))

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from drover.backups import arrivals, backup, dumps, jobs, place, room
+from drover.backups import arrivals, backup, dumps, jobs, ledger, place, room
 from drover.backups.backup import Outcome
 from drover.backups.copies import Copy
 from drover.backups.dumps import PEOPLE_SAY, Dump, Found
@@ -90,6 +90,7 @@ def _into_place(host: Host, job: Job, dump: Dump, way: arrivals.Way) -> Outcome:
         wrong = redactor(host.layout)(str(error))
         if not kept:
             return Outcome("failed", f"nothing was changed: {wrong}")
+        ledger.accept(host, job)
         return Outcome("failed", f"{_done(dump, kept[job.name], notes)}; but {wrong}", content=content)
     return Outcome("ok", _done(dump, kept[job.name], notes), content=content)
 
@@ -117,7 +118,6 @@ def _copied(host: Host, job: Job, dump: Dump, way: arrivals.Way) -> tuple[Room, 
 
 def _saved(host: Host, restic: Restic | None, job: Job, done: Outcome) -> Outcome:
     """What is new here is nowhere else: it is backed up at once."""
-    host.state.keep(Kept(KIND, job.name, "", time.time(), 0.0, 0, "ok", ""))
     if restic is None:
         return done._replace(text=f"{done.text}; no backup is made of it")
     saved = backup.tried(host, "backup", job.name, partial(backup.one, host, restic, job))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from drover.backups.jobs import Job
 from drover.backups.restic import Restic, Snapshot
 from drover.host import Host
+from drover.layout import Layout
 from drover.run import DroverError
 from drover.state import Kept
 from drover.table import stamp
@@ -23,7 +24,8 @@ DATA, RECORD, VERDICT = "data", "record", "verdict"  # tags
 OF, RESULT = "of=", "result="  # beginnings of tags
 VERIFIED, FAILED, UNVERIFIED = "verified", "failed", "unverified"
 SKEW = 600.0  # seconds that two clocks may differ
-LEARNED, ACCEPTED, SETTLING = "learned", "accepted", ("restore", "import", "accepted")  # kinds of lines
+# Kinds of lines.
+LEARNED, ACCEPTED, UNDONE, SETTLING = "learned", "accepted", "undo", ("restore", "import", "accepted")
 
 
 class Complete(NamedTuple):
@@ -126,10 +128,18 @@ def learn(host: Host, restic: Restic) -> int:
         elif VERDICT in each.tags:
             rows.append(Kept("verify", job, tagged(each, OF), each.at, 0.0, 0, tagged(each, RESULT), ""))
     newest = {row.job: row for row in rows if row.kind == "backup"}
-    rows += [row._replace(kind=LEARNED) for row in newest.values()]
+    rows += [row._replace(kind=LEARNED) for row in newest.values() if _is_new(host.layout, row)]
     for row in rows:
         host.state.keep(row)
     return len(rows)
+
+
+def _is_new(layout: Layout, row: Kept) -> bool:
+    """Whether the job's stack came here after its newest backup, as on a new host."""
+    try:
+        return (layout.stack(row.job.partition("/")[0]) / "current").lstat().st_mtime > row.at
+    except FileNotFoundError:
+        return True
 
 
 def awaited(rows: Iterable[Kept]) -> Kept | None:
@@ -137,8 +147,13 @@ def awaited(rows: Iterable[Kept]) -> Kept | None:
 
     As long as nobody decided, a backup would put what `site` has just made before what is to come back.
     """
-    lines = [row for row in rows if row.kind == LEARNED or (row.kind in SETTLING and row.result == "ok")]
-    return lines[-1] if lines and lines[-1].kind == LEARNED else None
+    learned, settled = None, 0
+    for row in rows:
+        if row.kind == LEARNED:
+            learned, settled = row, 0
+        elif row.result == "ok":
+            settled += (row.kind in SETTLING) - (row.kind == UNDONE)
+    return learned if settled <= 0 else None
 
 
 def accept(host: Host, job: Job) -> None:

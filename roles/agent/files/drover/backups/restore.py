@@ -249,6 +249,10 @@ def _stack(host: Host, restic: Restic, chosen: Sequence[Chosen]) -> dict[str, Ou
         for each, copied in rooms:
             if each.job.name not in kept:
                 room.drop(host, copied)
+    if wrong:  # the data came back all the same
+        for each in chosen:
+            if each.job.name in kept:
+                ledger.accept(host, each.job)
     return {
         each.job.name: _told(host, each, _outcome(each, kept.get(each.job.name), wrong), began)
         for each in chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -130,7 +131,8 @@ def newest(host: Host, job: Job) -> Room | None:
     """What the last restore of this job replaced, if it is still kept."""
     if job.wanted.folder:
         beside = host.layout.stack(job.wish.stack) / "data"
-        found = sorted(beside.glob(f".{_kept(job)}*"), key=lambda each: each.name)
+        own = re.compile(rf"\.{re.escape(_kept(job))}\d{{8}}-\d{{6}}")
+        found = sorted(each for each in beside.glob(f".{_kept(job)}*") if own.fullmatch(each.name))
         return Room(str(found[-1]), found[-1], is_volume=False) if found else None
     command = ["docker", "volume", "ls", "--quiet", f"--filter=label={BEFORE}={job.name}"]
     names = sorted(each for each in host.run(command).out.split() if each.startswith(_kept(job)))

@@ -132,19 +132,19 @@ def own(words: Sequence[str]) -> tuple[list[str], list[str]]:
 # For another host
 
 
-def described(host: Host, job: Job, which: Server) -> dict[str, Any]:
+def described(host: Host, job: Job, which: Server, engine: ModuleType) -> dict[str, Any]:
     """Of a server, what another host has to know; no password, since a copy has its own."""
     shown = host.run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", which.image_id])
-    reads = _reads(which)
+    needed = reads(which, engine)
     return {
         "target": job.wanted.target,
         "digests": [] if shown.code else json.loads(shown.out) or [],
         "variables": {
             name: "" if is_password(name) else value for name, value in sorted(which.variables.items())
         },
-        "reads": reads,
+        "reads": needed,
         "options": [*which.options[len(CLOSED) :]],
-        "words": [] if reads else [*which.words],
+        "words": [] if needed else [*which.words],
         "uid": which.uid,
         "grace": which.grace,
     }
@@ -155,11 +155,13 @@ def is_password(name: str) -> bool:
     return bool(PASSWORD.search(name)) and not name.endswith(FILE)
 
 
-def _reads(which: Server) -> list[str]:
-    """What it needs that only its own host has: configuration, names in files, a password in its command."""
+def reads(which: Server, engine: ModuleType) -> list[str]:
+    """What it needs that only its own host has: configuration, names in files, a password that stays."""
     named = {value: name for name, value in which.variables.items() if name.endswith(FILE)}
     secret = {value for value, name in named.items() if PASSWORD.search(name)}
     mounted = {each.target for each in which.mounts} - secret
     own = {each for each in mounted if not f"{each}/".startswith((SECRETS, OURS))}
     told = ["a password in its command"] if any("requirepass" in word for word in which.words) else []
+    if engine.BRINGS_PASSWORD:
+        told.append("the password that comes back with its users")
     return [*sorted(own | (named.keys() - secret)), *told]

@@ -28,6 +28,7 @@ from drover.run import DroverError
 
 SAMPLE_SECONDS = 1800.0
 MARK_SECONDS = 60.0
+SAMPLING = 2  # how keys are made digests of; those of another way are not compared
 SAMPLES = 20_000  # keys of each database that are compared
 RECORD = "record.json"
 
@@ -40,7 +41,7 @@ def dump(host: Host, job: Job) -> None:
         which = servers.of(host, job, engine)
         if not which.running:
             raise DroverError("the database does not run")
-        like = servers.described(host, job, which)
+        like = servers.described(host, job, which, engine)
         record = {**_between(host, job, which, engine), "server": like}
     except (DroverError, OSError) as error:
         _write(host, job, {"failed": str(error)})
@@ -104,6 +105,7 @@ def taken(
         "bytes": parts.size,
         "parts": parts.found(),
         "samples": {key: value for key, value in before.items() if after.get(key) == value},
+        "sampling": SAMPLING,
         "seen": sorted((len(before), len(after))),
         "at": time.time(),
     }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from drover.backups import place, room
 from drover.backups.backup import Outcome
 from drover.backups.jobs import Job
+from drover.backups.ledger import UNDONE
 from drover.backups.room import Room
 from drover.errors import TROUBLE
 from drover.host import Host
@@ -54,6 +55,6 @@ def _stack(host: Host, stack: str, rooms: Sequence[tuple[Job, Room]]) -> dict[st
         else:
             outcome = Outcome("failed", f"{text}; but {wrong}") if wrong else Outcome("ok", text)
         seconds = round(time.time() - began, 1)
-        host.state.keep(Kept("restore", job.name, "", began, seconds, 0, outcome.result, outcome.text))
+        host.state.keep(Kept(UNDONE, job.name, "", began, seconds, 0, outcome.result, outcome.text))
         done[job.name] = outcome._replace(seconds=seconds)
     return done

@@ -39,7 +39,7 @@ from drover.state import Kept, State
 from drover.table import aligned
 
 LATEST = "latest"
-GOOD = frozenset({"ok", ledger.VERIFIED, elsewhere.WAITS, "would restore", "would import"})
+GOOD = frozenset({"ok", ledger.VERIFIED, elsewhere.WAITS, elsewhere.LEFT, "would restore", "would import"})
 
 
 def _say(text: str) -> None:
@@ -137,22 +137,24 @@ def _verify(wish: argparse.Namespace, layout: Layout) -> int:
         done: dict[str, Outcome] = {}
         if not wish.of:
             chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
+            left = chosen
             if restic.settings.verified_by and not wish.spoil:
-                done = _hear(host, restic, chosen)
-            else:
-                done = verify.every(host, restic, chosen, wish.spoil)
+                done, left = _hear(host, restic, chosen)
+            done |= verify.every(host, restic, left, wish.spoil)
             done |= check.every(host, restic, chosen, wish.spoil)
         for name in [wish.of] if wish.of else () if wish.targets else restic.settings.verifies:
             done |= _verify_other(wish, host, restic.settings, name)
         return _answer(wish, done)
 
 
-def _hear(host: Host, restic: Restic, chosen: list[jobs.Job]) -> dict[str, Outcome]:
+def _hear(host: Host, restic: Restic, chosen: list[jobs.Job]) -> tuple[dict[str, Outcome], list[jobs.Job]]:
+    """What the other host has said, and the jobs that it leaves to this one."""
+    left = [job for job in chosen if elsewhere.is_left(host, job)]
     try:
-        return elsewhere.heard(host, restic, chosen)
+        return elsewhere.heard(host, restic, [job for job in chosen if job not in left]), left
     except DroverError as error:
         name = f"verdicts of {restic.settings.verified_by}"
-        return {name: backup.noted(host, "verify", name, Outcome("failed", str(error)))}
+        return {name: backup.noted(host, "verify", name, Outcome("failed", str(error)))}, left
 
 
 def _verify_other(
@@ -189,11 +191,19 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
         wish.other_version,
         wish.check,
     )
+    if wish.undo:
+        return _undo(wish, layout)
     with _alone(wish, layout) as (host, restic):
         chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
-        if wish.undo:
-            return _answer(wish, undo(host, chosen, check=wish.check), changed=not wish.check)
         return _answer(wish, back.restore(host, restic, chosen, asked), changed=not wish.check)
+
+
+def _undo(wish: argparse.Namespace, layout: Layout) -> int:
+    """On a host without a repository, too."""
+    with locked(layout, "restore", wish.wait, _say, wish.who, file=clients.LOCK) as host:
+        clients.tidy(host)
+        chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
+        return _answer(wish, undo(host, chosen, check=wish.check), changed=not wish.check)
 
 
 def _import(wish: argparse.Namespace, layout: Layout) -> int:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from drover.proxy.source import Source
 from drover.release import Proxy
@@ -30,7 +31,7 @@ REFUSAL = """server {
 }
 """
 LINGER = 4  # seconds after an answer for which a worker that was told to end still takes a request
-PLAIN = re.compile("[A-Za-z0-9/_~-]")
+PLAIN = re.compile(rb"[A-Za-z0-9/_~-]")
 
 
 class Group(NamedTuple):
@@ -244,5 +245,6 @@ def _quoted(value: str) -> str:
 
 
 def _pattern(path: str) -> str:
-    """What matches exactly this path: every odd character by its number."""
-    return "".join(each if PLAIN.match(each) else f"\\x{ord(each):02x}" for each in path)
+    """What matches exactly this path as Nginx sees it, decoded: every odd byte by its number."""
+    found = re.sub(rb"/+", b"/", unquote_to_bytes(path))
+    return "".join(chr(byte) if PLAIN.match(bytes([byte])) else f"\\x{byte:02x}" for byte in found)
