@@ -27,6 +27,7 @@ def remove(host: Host, wish: Manifest, containers: Sequence[Container]) -> None:
     _must(host, compose.down(wish.stack, volumes=wish.delete))
     _leftovers(host, wish)
     _files(host, wish)
+    routes.forget(host.layout, wish.stack, ())
     host.state.forget(wish.stack)
 
 
