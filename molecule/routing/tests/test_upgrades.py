@@ -120,7 +120,7 @@ def test_killed_in_the_middle_and_run_again(balancer: Balancer, host: Host, kind
         host.check_output(
             f"nohup drover deploy proxy --release {release} --force >/root/deploy 2>&1 </dev/null &"
         )
-        waited = f"for turn in $(seq 900); do {moment} >/dev/null 2>&1 && break; sleep 0.05; done; {kill}"
+        waited = f"for turn in $(seq 3000); do {moment} >/dev/null 2>&1 && break; sleep 0.05; done; {kill}"
         host.run(waited)
         assert "let proxy" in host.check_output("cat /root/deploy")
         told = host.run("drover status")
