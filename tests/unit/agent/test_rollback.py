@@ -18,7 +18,7 @@ from drover.guard import Asked
 from drover.release import Deploy, Manifest
 from drover.rollback import _saved, rollback
 from drover.run import DroverError, Result
-from drover.state import Kept, Lock, Row
+from drover.state import Kept, Lock, Mark, Row
 
 pytestmark = pytest.mark.usefixtures("fast")
 ROUTE = {"host": "shop.example.com", "path": "/", "service": "web", "port": 80, "health": None}
@@ -134,6 +134,16 @@ def test_what_a_killed_back_was_leaving_is_refused_until_it_is_forced(three: Pla
     assert not back(three).errors and runs(three) == ["web:2"]
     assert deploy(three, "3").errors
     assert not deploy(three, "3", asked=Asked(force=True)).errors and not three.host().state.marks()
+
+
+def test_mending_what_runs_takes_no_mark_away(three: Place) -> None:
+    """Only who forces a version says that it is good after all."""
+    host, release = three.host(), three.link("shop", "current")
+    host.state.mark(Mark("shop", release, "3", 0.0, "anna"))
+    host.state.close()
+    three.docker.boxes.pop(three.docker.named(three.docker.of("shop")[0]).identity)
+    assert not deploy(three, "3").errors and runs(three) == ["web:3"]
+    assert [each.release for each in three.host().state.marks()] == [release]
 
 
 def standing(here: Place) -> Any:
