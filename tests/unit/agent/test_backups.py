@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from drover.backups import files, ledger, overview, retention, room
 from drover.backups.engines import ENGINES, mariadb, postgres
 from drover.backups.ledger import Complete
 from drover.backups.parts import REST, START, Line, Parts, Reader, differences
-from drover.backups.restic import Snapshot, errors, summary
+from drover.backups.restic import BUSY, Restic, Snapshot, errors, summary
+from drover.backups.settings import Settings
+from drover.layout import Layout
 from drover.run import DroverError, Result
 from drover.state import Kept
 from hypothesis import given
@@ -447,6 +450,23 @@ def test_what_restic_says() -> None:
     assert errors(Result(3, "", said)) == [("/x", "lstat /x: no such file or directory")]
     with pytest.raises(DroverError, match="restic: oh"):
         summary(Result(1, "", '{"message_type":"exit_error","code":1,"message":"oh"}'))
+
+
+def test_locks_of_the_dead_go_where_one_is_in_the_way() -> None:
+    """restic is asked at once, and waits for the living only after that."""
+    codes, asked = [BUSY, 0, 0, 0], list[str]()
+
+    def run(command: Sequence[str], **_: object) -> Result:
+        asked.append(" ".join(command[1:]))
+        return Result(codes.pop(0), "", "")
+
+    restic = Restic(Layout(), run, Settings("/x", "here", {}, 1.0, 0, 1))
+    restic.do("prune")
+    restic.do("check")
+    assert asked == ["prune", "--retry-lock=5m unlock", "--retry-lock=5m prune", "check"]
+    codes[:] = [BUSY, 0, BUSY]
+    with pytest.raises(DroverError, match="another restic holds the repository's lock"):
+        restic.do("prune")
 
 
 # In place

@@ -18,9 +18,7 @@ def save(host: Host, stack: str) -> None:
     chosen = [each for each in jobs.every_job(host.layout) if each.wish.stack == stack]
     with locked(host.layout, "backup", LOCK_SECONDS, host.say, file=clients.LOCK) as alone:
         clients.tidy(alone)
-        restic = Restic(alone.layout, alone.run, found)
-        restic.unlock()
-        done = backup.every(alone, restic, chosen)
+        done = backup.every(alone, Restic(alone.layout, alone.run, found), chosen)
     wrong = [f"{name}: {each.text}" for name, each in done.items() if each.result != "ok"]
     if wrong:
         raise StackError("the backup before the deploy failed: " + "; ".join(wrong))

@@ -62,12 +62,19 @@ class Restic:
         }
 
     def command(self, *words: str) -> list[str]:
-        """One of restic's commands."""
+        """One of restic's commands, which waits while another one holds the lock."""
         return [str(self._layout.restic), f"--retry-lock={LOCKED}", *words]
 
     def do(self, *words: str, stdin: str = "", allowed: int = 0) -> Result:
-        """Run it; a failure is told in its words."""
-        done = self._run(self.command(*words), stdin=stdin, timeout=LIMIT, more=self.variables)
+        """Run it; a failure is told in its words.
+
+        Where a lock is in its way those of the dead are removed, and only then it waits.
+        """
+        at_once = [str(self._layout.restic), *words]
+        done = self._run(at_once, stdin=stdin, timeout=LIMIT, more=self.variables)
+        if done.code == BUSY:
+            self._unlock()
+            done = self._run(self.command(*words), stdin=stdin, timeout=LIMIT, more=self.variables)
         if done.code not in (0, allowed):
             raise self.failure(done)
         return done
@@ -115,7 +122,7 @@ class Restic:
         ]
         return sorted(found, key=lambda each: each.at)
 
-    def unlock(self) -> None:
+    def _unlock(self) -> None:
         """Remove locks of this host's dead programs, and of others that were silent for half an hour.
 
         What is wrong with the repository, the next command says better.

@@ -52,10 +52,7 @@ def _alone(wish: argparse.Namespace, layout: Layout) -> Iterator[tuple[Host, Res
     found = settings.need(layout)
     with locked(layout, wish.command, wish.wait, _say, getattr(wish, "who", ""), file=clients.LOCK) as host:
         clients.tidy(host)
-        restic = Restic(layout, host.run, found)
-        if not getattr(wish, "init", False):
-            restic.unlock()
-        yield host, restic
+        yield host, Restic(layout, host.run, found)
 
 
 def _answer(wish: argparse.Namespace, done: Mapping[str, Outcome], changed: bool = True) -> int:
@@ -166,7 +163,6 @@ def _verify_other(
         raise DroverError(f"--of {name}: backup_verifies of this host names: {there}")
     other = own._replace(repository=own.verifies[name], host=name)
     restic = Restic(host.layout, host.run, other, shared=True)
-    restic.unlock()
     try:
         return elsewhere.every(host, restic, name, wish.targets if wish.of else (), wish.spoil)
     except DroverError as error:
