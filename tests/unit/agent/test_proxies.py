@@ -108,8 +108,9 @@ def test_connections_are_kept_for_long_and_led_by_an_old_route_for_a_moment() ->
     text = proxy.render(Manifest("proxy", proxy=Proxy("nginx", idle_seconds=75)), {})
     assert "keepalive_timeout 75s;" in text and f"keepalive_min_timeout {nginx.LINGER}s;" in text
     wish = Manifest("shop", routes=(STAFF,), proxy=Proxy("nginx"))
-    assert nginx.LINGER < routes.linger(wish, ["web", "db"]) < 10
-    assert not routes.linger(wish, ["db"]) and not routes.linger(wish._replace(proxy=None), ["web"])
+    plain = wish._replace(proxy=None)
+    assert nginx.LINGER < routes.linger([wish, plain, None], ["web", "db"]) < 10
+    assert not routes.linger([wish], ["db"]) and not routes.linger([plain], ["web"])
 
 
 # What the service is told

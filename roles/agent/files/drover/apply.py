@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -13,13 +12,13 @@ from drover import accept, detour, facts, health, moves, record, remove, routes
 from drover.describe import describe
 from drover.docker import Container, observe, of_stack, proxies
 from drover.errors import TROUBLE, StackError
-from drover.facts import Facts
 from drover.guard import Asked, refusals
 from drover.host import Host
-from drover.layout import PROXY, link
+from drover.layout import PROXY
 from drover.plan import RECORD, Plan, Step, plan
 from drover.release import Manifest
-from drover.run import DroverError, NotInstalledError
+from drover.run import DroverError
+from drover.silence import observed, put_off
 from drover.wishes import Wishes
 
 GUARDED = frozenset({"apply", "deploy"})  # a boot and a way back are always allowed
@@ -80,12 +79,13 @@ def apply(
     chosen, problems = (_asked(each, options) for each in wishes)
     unknown = (options.only or frozenset()) - set(wishes.stacks) - set(wishes.problems)
     try:
-        containers = _observed(host, options)
+        containers = observed(host, options.check)
         plans, odd = plan_all(host, chosen.values(), containers, options.touched)
     except DroverError as failure:
-        return _nothing_seen(host, {**told, **chosen}, options, told, str(failure))._replace(
-            unlisted=unlisted
-        )
+        pending, text = {**told, **chosen}, record.redactor(host.layout)(str(failure))
+        if not options.check:
+            put_off(host, pending, told, text, options.action, options.asked)
+        return Answer({}, [text], "", "", frozenset(pending), unlisted)
     problems |= odd
     failed: dict[str, str] = {}
     moved, refused = moves.moves(host.layout, plans), dict[str, str]()
@@ -125,41 +125,6 @@ def _refused(
             record.refuse(host, told[name], text, options.action)
     errors = [f"{name}: {text}" for name, text in problems.items()]
     return Answer({}, errors, "", "", frozenset(problems))
-
-
-def _observed(host: Host, options: Options) -> tuple[Container, ...]:
-    """A dry run on a host that has no Docker yet finds nothing running."""
-    try:
-        return record.without_secrets(host.layout, observe(host.run))
-    except NotInstalledError:
-        if options.check:
-            return ()
-        raise
-
-
-def _nothing_seen(
-    host: Host,
-    chosen: Mapping[str, Manifest],
-    options: Options,
-    told: Mapping[str, Manifest],
-    text: str,
-) -> Answer:
-    """Docker tells nothing: what was told is wanted all the same, and each stack's history says why not."""
-    text = record.redactor(host.layout)(text)
-    if not options.check:
-        for name, wish in chosen.items():
-            with suppress(DroverError, OSError):  # the failure that counts is Docker's
-                if name in told and not _refused_unseen(host, wish, options):
-                    accept.want(host.layout, wish)
-            record.refuse(host, wish, text, options.action)
-    return Answer({}, [text], "", "", frozenset(chosen))
-
-
-def _refused_unseen(host: Host, wish: Manifest, options: Options) -> bool:
-    """Whether it would be refused, as far as that can be said without a look at what runs."""
-    folder = host.layout.stack(wish.stack)
-    known = Facts(current=link(folder / "current"), wanted=link(folder / "wanted"))
-    return bool(refusals(host, {wish.stack: Plan(wish, facts=known)}, options.asked, time.time()))
 
 
 def plan_all(

@@ -10,19 +10,20 @@ while the old ones finish, a failure brings back what stood before.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from drover import commands, compose, docker, finish, prepare, routes, start
 from drover.calls import Calls
-from drover.docker import Container, last_words, of_stack
+from drover.docker import Container, of_stack
 from drover.errors import TROUBLE, StackError
 from drover.host import Host
 from drover.layout import PROXY
 from drover.lineup import BY_STANDBY
 from drover.plan import AFTER, BEFORE, CREATE, CREATING, RECORD, RENEW, Plan
-from drover.release import START_FIRST, Manifest
+from drover.release import START_FIRST
+from drover.retreat import Retreat
 from drover.run import Result
 from drover.standby import Standby
 from drover.state import Seen
@@ -51,9 +52,10 @@ class Deploy:
         self._began = time.time()
         times = plan.wish.deploy
         self._calls = Calls(
-            host, watch, plan.wish.stack, self._planned(), times.timeout + times.soak + times.drain
+            host, watch, plan.wish.stack, plan.lasting, times.timeout + times.soak + times.drain
         )
         self._standby = Standby(host, watch, plan)
+        self._retreat = Retreat(host, watch, plan, self._calls, self._standby)
         self._renewed = False
         self._mended: set[str] = set()
         self._commanded: set[str] = set()
@@ -67,7 +69,7 @@ class Deploy:
             self._standby.hand_over(self.wish)
             self._drain()
         except (*TROUBLE, StackError) as error:
-            raise self._taken_back(error) from None
+            raise self._retreat.after(error, self._renewed) from None
         self._leave()
         if self.plan.has(AFTER):
             for number, command in enumerate(self.wish.deploy.after):
@@ -216,11 +218,8 @@ class Deploy:
     def _drain(self) -> None:
         old = {each.service for each in self._seen() if each.identity in self._leaving and each.running}
         if old:
-            self._stay_well(max(self.wish.deploy.drain, self._linger(old)))
-
-    def _linger(self, services: Collection[str]) -> int:
-        """How long the proxy may lead to their containers that it was led away from."""
-        return max(routes.linger(each, services) for each in (self.wish, self.plan.facts.before) if each)
+            led = routes.linger((self.wish, self.plan.facts.before), old)
+            self._stay_well(max(self.wish.deploy.drain, led))
 
     def _leave(self) -> None:
         gone = [each for each in self._seen() if each.identity in self._leaving]
@@ -231,79 +230,3 @@ class Deploy:
             finally:
                 self._calls.end()
         self._standby.end()
-
-    # The way back
-
-    def _taken_back(self, error: Exception) -> StackError:
-        """Bring back what stood before; the error as it is to be told, with the last words of who failed."""
-        trouble = error if isinstance(error, StackError) else StackError(str(error))
-        before = self.plan.facts.before
-        if before is None or not (self._leaving or before.release != self.wish.release):
-            return trouble
-        trouble.said = trouble.said or last_words(self.host.run, trouble.container)
-        trouble.container = ""
-        called = f"version {before.version}" if before.version else f"release {before.release}"
-        try:
-            self._put_back(before)
-            self._standby.hand_over(before)
-            self._standby.end()
-            trouble.after = f"{called} serves on"
-        except (*TROUBLE, StackError) as failure:
-            trouble.after = f"{called} could not be brought back: {failure}"
-        return trouble
-
-    def _put_back(self, before: Manifest) -> None:
-        """Requests first, then the containers; what was made in place is made so again."""
-        known, changed = {each.identity for each in self._planned()}, before.release != self.wish.release
-        renewed = self.plan.services(RENEW) if self._renewed and changed else frozenset()
-        own = self._own()
-        new = [
-            each.identity
-            for each in own
-            if each.service not in self.plan.services(RENEW)
-            and (each.identity not in known or changed)
-            and self._new(each.identity)
-        ]
-        if changed:
-            finish.stand(self.host.layout, before)
-        standing = [each for each in own if each.identity not in new]
-        led = routes.servers(self.host.layout, before.stack)
-        finish.lead(self.host, self.watch, before, standing)
-        self._calls.back()
-        self.watch.pause(
-            self._linger({each.service for each in own if each.identity in new and each.name in led})
-        )
-        docker.remove(self.host.run, new)
-        self._calls.end()
-        if renewed:
-            there = [each.service for each in self._own()]
-            scale = {name: there.count(name) for name in before.services}
-            release = self.host.layout.release(before.stack, before.release)
-            compose.do(self.host.run, compose.renew(release, before, scale, renewed & set(before.services)))
-        self._await_standing(before, frozenset(new), [each.service for each in standing])
-
-    def _planned(self) -> Collection[Container]:
-        return [each for found in self.plan.lineup.values() for each in (*found.stays, *found.leaves)]
-
-    def _await_standing(self, before: Manifest, gone: frozenset[str], there: Sequence[str]) -> None:
-        """Start what was stopped, and wait for as much as there was."""
-        policies = {each.identity: each.restart for each in self._planned()}
-        services = {
-            name: each._replace(replicas=min(each.replicas, there.count(name)))
-            for name, each in before.services.items()
-        }
-
-        def again(startable: Sequence[Container]) -> None:
-            for each in startable:
-                policy = policies.get(each.identity, each.restart)
-                if policy != each.restart:
-                    docker.do(self.host.run, ["docker", "update", f"--restart={policy}", each.identity])
-                docker.do(self.host.run, ["docker", "start", each.identity])
-
-        start.until_well(
-            before._replace(services=services),
-            self.watch,
-            lambda: [each for each in self._own() if each.identity not in gone],
-            time.time(),
-            again,
-        )

@@ -59,6 +59,11 @@ class Plan(NamedTuple):
         return tuple(each for lineup in self.lineup.values() for each in lineup.leaves)
 
     @property
+    def lasting(self) -> tuple[Container, ...]:
+        """Containers that the new ones are made beside: those that stay, and those that go later."""
+        return tuple(each for lineup in self.lineup.values() for each in (*lineup.stays, *lineup.leaves))
+
+    @property
     def standing(self) -> frozenset[str]:
         """Identities of all that was there before and is no part of what a deploy left half done."""
         return frozenset(each.identity for each in self._there() if not _of_another(each, self.facts.before))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -100,8 +100,15 @@ def servers(layout: Layout, stack: str) -> frozenset[str]:
         return frozenset()
 
 
-def linger(release: Manifest, services: Collection[str]) -> int:
-    """Seconds for which requests to these services of the release may come after another route led away."""
+def linger(releases: Iterable[Manifest | None], services: Collection[str]) -> int:
+    """Seconds for which requests to these services may come after another route led away.
+
+    By any of these releases: the proxy may still go by the one, or by the other.
+    """
+    return max((_linger(each, services) for each in releases if each), default=0)
+
+
+def _linger(release: Manifest, services: Collection[str]) -> int:
     seconds = proxy.KINDS[(release.proxy or Proxy()).kind].LINGER
     return seconds + RELOAD if seconds and source.led(release) & set(services) else 0
 
