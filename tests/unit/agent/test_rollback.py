@@ -182,6 +182,15 @@ def test_marked_version_stays_away_until_it_changes_or_is_forced(three: Place) -
     assert not deploy(three, "4").errors and not deploy(three, "3").errors
 
 
+def test_marked_version_is_not_wanted_either_while_docker_does_not_answer(three: Place) -> None:
+    back(three)
+    three.docker.dead = True
+    for version, wanted in (("3", "2"), ("4", "4")):
+        assert "Docker does not answer" in deploy(three, version).errors[0]
+        path = three.layout.release("shop", three.link("shop", "wanted")) / "manifest.json"
+        assert json.loads(path.read_text())["version"] == wanted
+
+
 def test_refusal_stands_in_history_and_wakes_nobody(three: Place) -> None:
     back(three)
     deploy(three, "3", asked=Asked("a try"))
