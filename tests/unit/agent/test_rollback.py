@@ -182,6 +182,15 @@ def test_marked_version_stays_away_until_it_changes_or_is_forced(three: Place) -
     assert not deploy(three, "4").errors and not deploy(three, "3").errors
 
 
+def test_marked_version_is_not_wanted_either_while_docker_does_not_answer(three: Place) -> None:
+    back(three)
+    three.docker.dead = True
+    for version, wanted in (("3", "2"), ("4", "4")):
+        assert "Docker does not answer" in deploy(three, version).errors[0]
+        path = three.layout.release("shop", three.link("shop", "wanted")) / "manifest.json"
+        assert json.loads(path.read_text())["version"] == wanted
+
+
 def test_refusal_stands_in_history_and_wakes_nobody(three: Place) -> None:
     back(three)
     deploy(three, "3", asked=Asked("a try"))
@@ -359,25 +368,45 @@ def test_what_no_rollback_needs_is_removed(here: Place, monkeypatch: pytest.Monk
 
 
 def test_what_another_controller_has_just_put_there_stays(here: Place) -> None:
-    """Its release is on its way, or comes next; after an hour nobody wants it."""
+    """Its release comes next; after an hour nobody wants it."""
     deploy(here, "1")
-    ahead = here.write(
-        "shop", {"web": {"image": "web:9"}}, version="9", secrets={"web/ahead": "x"}, wanted=False
-    )
     young = {"web/fresh": "x", "queue/fresh": "x", "web.env": "x=y"}
     for path, text in young.items():
         here.secret("shop", path, text)
     here.layout.users.mkdir(parents=True)
     (here.layout.users / "shop.staff").touch()
     folder = here.layout.secrets("shop")
-    put = {*(folder / path for path in young), folder / "web/ahead", here.layout.users / "shop.staff"}
-    age(folder / "web/ahead")
+    put = {*(folder / path for path in young), here.layout.users / "shop.staff"}
     assert not deploy(here, "2").errors
     assert {path for path in put if path.exists()} == put
-    for path in (*put, folder / "web", folder / "queue", here.layout.release("shop", ahead)):
+    for path in (*put, folder / "web", folder / "queue"):
         age(path)
     assert not deploy(here, "3").errors
     assert not any(path.exists() for path in put)
+
+
+def test_what_a_young_release_reads_stays_however_old_it_is(here: Place) -> None:
+    """It is on its way, and its secrets and users were there before; after an hour nobody wants it."""
+    deploy(here, "1")
+    folder, users = here.layout.secrets("shop"), here.layout.users / "shop.staff"
+    ahead = here.write(
+        "shop",
+        {"web": {"image": "web:9", "env_file": str(folder / "web.env")}},
+        routes=[{**ROUTE, "auth": "staff"}],
+        version="9",
+        secrets={"web/ahead": "x", "web.env": "x=y"},
+        wanted=False,
+    )
+    users.parent.mkdir(parents=True)
+    users.touch()
+    read = {folder / "web/ahead", folder / "web.env", users}
+    for path in (*read, folder / "web"):
+        age(path)
+    assert not deploy(here, "2").errors
+    assert {path for path in read if path.exists()} == read
+    age(here.layout.release("shop", ahead))
+    assert not deploy(here, "3").errors
+    assert not any(path.exists() for path in read)
 
 
 def age(path: Path) -> None:
