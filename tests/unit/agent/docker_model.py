@@ -350,8 +350,10 @@ class Docker:
             return Result(1, "", self.rejects[project])
         if "run" in words:
             return self._run(words) if "-T" in words else self._beside(project, folder, words)
-        forced = words[words.index("--force-recreate") + 1 :] if "--force-recreate" in words else []
         scale = dict(word.split("=") for word in words if "=" in word and not word.startswith("--"))
+        forced = []
+        if "--force-recreate" in words:  # without a name: all of them
+            forced = words[words.index("--force-recreate") + 1 :] or [*scale]
         return self._converge(project, folder, forced, {name: int(count) for name, count in scale.items()})
 
     def _run(self, words: list[str]) -> Result:

@@ -169,6 +169,29 @@ def test_image_that_keeps_data_without_a_name_comes_back_in_its_place(here: Plac
     assert boxes(here) == {"shop-web-1": ("web:1", "running")}
 
 
+def test_way_back_renews_nothing_that_the_release_before_has_not(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deploy was killed that had begun a service whose containers are renewed in their place."""
+
+    def dies(self: deploy.Deploy, seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    keeping = {"web": WEB, "kept": {"image": "kept:1", "keeps": True}}
+    here.write("shop", {"web": WEB}, routes=[ROUTE])
+    here.apply()
+    web = here.docker.named("shop-web-1").identity
+    change(here, version(keeping, "2", "web"))
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(deploy.Deploy, "_stay_well", dies)
+        here.apply()
+    fails_from(here.docker, "web:3")
+    change(here, version(keeping, "3", "web", "kept"), "3")
+    assert here.apply().errors == ["shop/web: ended with 3; version 1 serves on"]
+    assert boxes(here) == {"shop-web-1": ("web:1", "running")}
+    assert here.docker.boxes[web].status == "running"
+
+
 # Commands
 
 

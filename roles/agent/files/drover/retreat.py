@@ -66,20 +66,25 @@ class Retreat:
         docker.remove(self._host.run, new)
         self._calls.end()
         if renewed and self._changed(before):
-            self._renew(before)
+            self._renew(before, self._renewed(before))
         self._await_standing(before, frozenset(new), [each.service for each in standing])
 
     def _goes(self, each: Container, before: Manifest) -> bool:
         """Whether it came with the new release, beside what stood."""
-        if each.service in self._plan.services(RENEW) or each.identity in self._plan.standing:
+        if each.service in self._renewed(before) or each.identity in self._plan.standing:
             return False
         return self._changed(before) or each.identity not in {other.identity for other in self._plan.lasting}
 
-    def _renew(self, before: Manifest) -> None:
+    def _renewed(self, before: Manifest) -> frozenset[str]:
+        """Services that are made anew in their place; one that only a killed deploy began has none."""
+        return self._plan.services(RENEW) & set(before.services)
+
+    def _renew(self, before: Manifest, services: frozenset[str]) -> None:
+        if not services:  # Compose would take none for all
+            return
         there = [each.service for each in self._own()]
         scale = {name: there.count(name) for name in before.services}
         release = self._host.layout.release(before.stack, before.release)
-        services = self._plan.services(RENEW) & set(before.services)
         compose.do(self._host.run, compose.renew(release, before, scale, services))
 
     def _await_standing(self, before: Manifest, gone: frozenset[str], there: Sequence[str]) -> None:
