@@ -148,6 +148,7 @@ def test_restic_is_killed(host: Host) -> None:
 def test_a_snapshot_of_a_clock_that_was_wrong(host: Host, agent: Agent) -> None:
     """Made by restic itself; the test moves nobody's clock. Nothing counts until somebody has looked."""
     job = FOLDER.job
+    agent.verify(job)  # else nothing is forgotten anyway
     wrong = "drover restic -- backup -q --json --time '2099-01-01 00:00:00' --stdin --stdin-filename=/x"
     take = f"echo '{{}}' | {wrong} --tag=job={job}"
     identity = json.loads(host.check_output(f"{take},data").splitlines()[-1])["snapshot_id"]
