@@ -16,7 +16,7 @@ import yaml
 from shared.scenario import Scenario, containers, eventually, service
 from testinfra.host import Host
 
-from .conftest import PASSWORD, REPOSITORY, Agent, begin, events, forget_events, ours
+from .conftest import PASSWORD, REPOSITORY, Agent, begin, change_state, events, forget_events, ours
 from .journal import JOB, LOG, SPOOL, asked, comes_back, is_as_of, iso, log, moment, waiting, write, written
 
 STACK: dict[str, Any] = {
@@ -45,6 +45,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         path.write_text(yaml.safe_dump({"drover_stacks": [*own, gone]}))
         scenario.converge("--tags", "backup,stacks", inventory=folder)
         host.check_output(f"rm -rf {REPOSITORY}/pgbackrest /var/lib/drover/wal/journal")
+        change_state(host, 'DELETE FROM kept WHERE job = \\"journal/db\\"')
     finally:
         shutil.rmtree(folder)
 

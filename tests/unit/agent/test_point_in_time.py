@@ -6,6 +6,7 @@ import struct
 import subprocess
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -15,8 +16,9 @@ from drover.backups.jobs import Job
 from drover.backups.parts import REST, Parts
 from drover.backups.pitr import REPLAY, archive, base, check, keep, moment, replay
 from drover.backups.pitr.moment import Fork
-from drover.backups.pitr.pgbackrest import Base, PgBackRest, inside
+from drover.backups.pitr.pgbackrest import Base, PgBackRest, ProgramError, inside
 from drover.backups.servers import Server
+from drover.host import Host
 from drover.release import Job as Wanted
 from drover.release import Manifest
 from drover.run import DroverError
@@ -172,6 +174,46 @@ def test_a_segment_of_another_cluster_is_known_by_its_head(tmp_path: Path) -> No
 
 
 # What is compared
+
+
+@pytest.mark.parametrize(
+    ("said", "begins"),
+    [
+        ("pgBackRest: [044]: [ArchiveMismatchError] WAL segment version 170000 does not match", True),
+        ("pgBackRest: [103]: repo1: [FileMissingError] unable to load info file '/x/archive.info'", True),
+        ("pgBackRest: [049]: timeout connecting to 's3.example:443'", False),
+    ],
+)
+def test_a_repository_that_does_not_know_the_cluster_gets_a_base(
+    monkeypatch: pytest.MonkeyPatch, said: str, begins: bool
+) -> None:
+    """Whatever this host remembers of one that was there."""
+    begun = list[list[str]]()
+
+    class Begun:
+        def __init__(self, command: list[str], **_: object) -> None:
+            begun.append(command)
+
+        def poll(self) -> None:
+            return None
+
+    def refused(*_: object) -> None:
+        raise ProgramError(44, said)
+
+    job = Job(Manifest("shop"), Wanted("db", "postgres"))
+    which = SimpleNamespace(running=True)
+    told = SimpleNamespace(tell=lambda **_: None)
+    monkeypatch.setattr(archive, "drain", refused)
+    monkeypatch.setattr(archive, "alert", lambda *_: None)
+    monkeypatch.setattr(archive, "is_missing", lambda *_: False)
+    monkeypatch.setattr(archive, "redactor", lambda _: str)
+    monkeypatch.setattr(archive, "spool", lambda *_: told)
+    monkeypatch.setattr(archive, "where", lambda *_: (which, Path()))
+    monkeypatch.setattr(subprocess, "Popen", Begun)
+    servant = archive.Servant(cast("Host", SimpleNamespace(layout=None)))
+    servant.turn(job)
+    servant.turn(job)
+    assert begun == ([[archive.DROVER, "backup", "--base", job.name]] if begins else [])
 
 
 def test_only_what_did_not_change_meanwhile_is_compared() -> None:
