@@ -58,9 +58,11 @@ def with_check(found: dict[str, Any]) -> dict[str, Any]:
 def test_an_instance_verifies_for_another_one(host: Host, both: Host, rows: str) -> None:
     drover(host, "backup", JOB)
     assert drover(host, "verify", JOB)["result"] == "waits"
-    assert not both.check_output("docker ps -aq")
+    own = both.check_output("docker ps -a --format '{{.Names}}'")
+    assert "ledger" not in own, own
     told = json.loads(both.check_output("drover verify --json"))["jobs"]
     assert told[f"web: {JOB}"]["result"] == "verified", told
+    assert both.check_output("docker ps -a --format '{{.Names}}'") == own, "its copy is gone"
     assert "check restored" in drover(host, "verify", JOB)["text"]
     (found,) = (each for each in json.loads(host.check_output("drover backups --json")) if each["job"] == JOB)
     assert found["verified"] == found["newest"]
