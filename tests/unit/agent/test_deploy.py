@@ -6,13 +6,14 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
 from docker_model import Box, Docker, Killed, Place, killed_anywhere, place
 from drover import commands, deploy, finish, routes, start, watch, wishes
-from drover.release import Proxy
+from drover.release import Manifest, Proxy
 from drover.run import Result
 
 pytestmark = pytest.mark.usefixtures("fast")
@@ -444,6 +445,21 @@ def test_restart_in_the_soak_is_a_failure(shop: Place, monkeypatch: pytest.Monke
     shop.docker._ps = ps.__get__(shop.docker)  # type: ignore[method-assign]
     change(shop, version(SHOP, "2", "web"), deploy={"soak": 1})
     assert shop.apply().errors == ["shop/web: was well, and fell within 1 s; version 1 serves on"]
+
+
+def test_soak_is_looked_at_when_it_is_over_however_long_looks_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a host that is busy one look may take longer than the whole soak."""
+    now, started = [100.0], iter((1.0, 2.0))
+
+    def look() -> list[Any]:
+        now[0] += 9.0
+        return [SimpleNamespace(identity="a", service="web", started=next(started))]
+
+    monkeypatch.setattr(start.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(start, "_judged", lambda *_: SimpleNamespace(well=True))
+    patient = cast("watch.Watch", SimpleNamespace(pause=lambda _: None))
+    with pytest.raises(start.StackError, match="was well, and fell within 2 s"):
+        start.stay_well(Manifest("shop"), patient, look, 0.0, 2.0, lambda _: True)
 
 
 def test_proxy_that_never_takes_the_route_keeps_the_old_one(

@@ -41,19 +41,26 @@ def until_well(
 def stay_well(
     wish: Manifest, watch: Watch, look: Look, began: float, seconds: float, fresh: Callable[[str], bool]
 ) -> None:
-    """For so long nothing that is `fresh` may fall. What is not well for a moment has to begin again."""
-    latest = time.monotonic() + wish.deploy.timeout + seconds
-    until = time.monotonic() + seconds
+    """For so long nothing that is `fresh` may fall. What is not well for a moment has to begin again.
+
+    The last look is one that began when the time was over, however long looking takes.
+    """
+    if not seconds:
+        return
     before = {each.identity: each.started for each in look() if fresh(each.identity)}
-    while (left := until - time.monotonic()) > 0:
-        watch.pause(min(left, CALM))
+    until = time.monotonic() + seconds
+    latest = until + wish.deploy.timeout
+    is_over = False
+    while not is_over:
+        watch.pause(min(max(until - time.monotonic(), 0.0), CALM))
+        is_over = time.monotonic() >= until
         own = look()
         for each in own:
             if each.identity in before and before[each.identity] != each.started:
                 raise StackError(f"was well, and fell within {seconds:.0f} s", each.service, each.identity)
         found = _judged(wish, own, began)
         if not found.well:
-            until = time.monotonic() + seconds
+            until, is_over = time.monotonic() + seconds, False
             if until > latest:
                 raise _late(wish, found, own)
 
