@@ -180,14 +180,14 @@ def test_a_segment_of_another_cluster_is_known_by_its_head(tmp_path: Path) -> No
     ("said", "begins"),
     [
         ("pgBackRest: [044]: [ArchiveMismatchError] WAL segment version 170000 does not match", True),
-        ("pgBackRest: [103]: repo1: [FileMissingError] unable to load info file '/x/archive.info'", True),
+        ("pgBackRest: [103]: repo1: [FileMissingError] unable to load info file '/x/archive.info'", False),
         ("pgBackRest: [049]: timeout connecting to 's3.example:443'", False),
     ],
 )
-def test_a_repository_that_does_not_know_the_cluster_gets_a_base(
+def test_a_repository_of_another_cluster_gets_a_base_and_one_that_is_gone_is_told(
     monkeypatch: pytest.MonkeyPatch, said: str, begins: bool
 ) -> None:
-    """Whatever this host remembers of one that was there."""
+    """Whoever brings back what is gone must find nothing new in its place."""
     begun = list[list[str]]()
 
     class Begun:

@@ -47,9 +47,9 @@ def stay_well(
     """
     if not seconds:
         return
-    before = {each.identity: each.started for each in look() if fresh(each.identity)}
     until = time.monotonic() + seconds
     latest = until + wish.deploy.timeout
+    before = {each.identity: each.started for each in look() if fresh(each.identity)}
     is_over = False
     while not is_over:
         watch.pause(min(max(until - time.monotonic(), 0.0), CALM))

@@ -52,9 +52,9 @@ def one(host: Host, restic: Restic, job: Job, now: float) -> Outcome:
     restic.need_writable()
     found = ledger.complete(restic, job)
     tries = [row.result for row in host.state.kept(job.name) if row.kind == "verify"]
-    why = doubt(found, now, restic.settings.max_age)
-    if not why and tries[-1:] == [FAILED]:  # one that could not even be restored has no verdict
-        why = UNSURE
+    why = ledger.ahead(found[-1].data, now) if found else ""
+    if not why:  # one that could not even be restored has no verdict
+        why = UNSURE if tries[-1:] == [FAILED] else doubt(found, now, restic.settings.max_age)
     if why:
         raise DroverError(f"nothing is forgotten: {why}")
     _whole(restic, job, found)

@@ -2,7 +2,7 @@
 """`drover archive`: takes finished segments of databases' logs to the repository, for as long as it runs.
 
 A segment leaves its folder once the repository has it. Where a base backup is missing (at first, after a gap,
-after another cluster took the database's place, in a repository that was emptied) it starts one.
+after another cluster took the database's place) it starts one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from drover.backups import clients, jobs
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import Job
 from drover.backups.pitr import BASE, base
-from drover.backups.pitr.pgbackrest import UNKNOWN, PgBackRest, ProgramError, where
+from drover.backups.pitr.pgbackrest import MISMATCH, PgBackRest, ProgramError, where
 from drover.errors import TROUBLE
 from drover.host import Host
 from drover.record import redactor
@@ -116,7 +116,7 @@ class Servant:
         self._host = host
         self._rests = self._looks = self._base_rests = 0.0
         self._base: subprocess.Popen[bytes] | None = None
-        self._unknown = False
+        self._mismatch = False
 
     def turn(self, job: Job) -> None:
         """Take away what is there, tell what is wrong, start a base backup where one is missing."""
@@ -135,16 +135,16 @@ class Servant:
     def _drain(self, job: Job, now: float) -> None:
         try:
             drain(self._host, job)
-            self._unknown = False
+            self._mismatch = False
         except TROUBLE as error:
             self._rests = now + AGAIN
-            self._unknown = any(each in str(error) for each in UNKNOWN)
+            self._mismatch = MISMATCH in str(error)
             spool(self._host, job).tell(failed=redactor(self._host.layout)(str(error)))
 
     def _begin_base(self, job: Job, now: float) -> None:
         if now < self._base_rests or (self._base and self._base.poll() is None):
             return
-        if (self._unknown or is_missing(self._host, job)) and where(self._host, job)[0].running:
+        if (self._mismatch or is_missing(self._host, job)) and where(self._host, job)[0].running:
             self._base_rests = now + BASE_AGAIN
             command = [DROVER, "backup", "--base", job.name]
             self._base = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL)

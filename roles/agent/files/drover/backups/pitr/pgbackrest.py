@@ -22,8 +22,8 @@ LAST = 600  # characters of what it said
 LIMIT = 12 * 3600.0  # seconds for one command
 NOT_FOUND = 1  # archive-get: the repository does not have it
 STANZA = 28  # its exit code where the repository knows another cluster of this name …
-# … and what it says of a segment then, or where the repository was emptied.
-UNKNOWN = ("ArchiveMismatchError", "[FileMissingError] unable to load info file")
+MISMATCH = "ArchiveMismatchError"  # … and what it says then of a segment
+
 
 # Nobody else sees the mount, and it goes with the program.
 WITHIN = 'mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
