@@ -345,7 +345,9 @@ def test_a_snapshot_from_the_future_is_not_the_newest(monkeypatch: pytest.Monkey
 
 def test_nothing_is_forgotten_in_doubt() -> None:
     found = several()
-    assert "one of them is wrong" in retention.doubt(found, 2 * HOUR, 26 * HOUR)
+    for failed in (False, True):  # which a snapshot of the future is the reason of
+        assert "one of them is wrong" in retention.doubt(found, 2 * HOUR, 26 * HOUR, failed)
+    assert "failed" in retention.doubt(found, 4 * HOUR, 26 * HOUR, failed=True)
     assert "h old" in retention.doubt(found, 30 * HOUR, 26 * HOUR)
     assert retention.doubt(found, 4 * HOUR, 26 * HOUR) == ""
     assert "failed" in retention.doubt(

@@ -447,19 +447,27 @@ def test_restart_in_the_soak_is_a_failure(shop: Place, monkeypatch: pytest.Monke
     assert shop.apply().errors == ["shop/web: was well, and fell within 1 s; version 1 serves on"]
 
 
-def test_soak_is_looked_at_when_it_is_over_however_long_looks_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a host that is busy one look may take longer than the whole soak."""
-    now, started = [100.0], iter((1.0, 2.0))
+@pytest.mark.parametrize(("looking", "looks"), [(9.0, 2), (0.01, 4)], ids=["a busy host", "a quiet one"])
+def test_soak_is_looked_at_until_it_is_over_however_long_looks_take(
+    monkeypatch: pytest.MonkeyPatch, looking: float, looks: int
+) -> None:
+    """One look may take longer than the whole soak; where it does not, there are several."""
+    now, seen = [100.0], list[float]()
 
     def look() -> list[Any]:
-        now[0] += 9.0
-        return [SimpleNamespace(identity="a", service="web", started=next(started))]
+        seen.append(now[0])
+        now[0] += looking
+        return [SimpleNamespace(identity="a", service="web", started=float(len(seen) >= looks))]
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
 
     monkeypatch.setattr(start.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(start, "_judged", lambda *_: SimpleNamespace(well=True))
-    patient = cast("watch.Watch", SimpleNamespace(pause=lambda _: None))
+    patient = cast("watch.Watch", SimpleNamespace(pause=pause))
     with pytest.raises(start.StackError, match="was well, and fell within 2 s"):
         start.stay_well(Manifest("shop"), patient, look, 0.0, 2.0, lambda _: True)
+    assert len(seen) == looks
 
 
 def test_proxy_that_never_takes_the_route_keeps_the_old_one(

@@ -73,7 +73,7 @@ class Restic:
         at_once = [str(self._layout.restic), *words]
         done = self._run(at_once, stdin=stdin, timeout=LIMIT, more=self.variables)
         if done.code == BUSY:
-            self.unlock()
+            self._unlock()
             done = self._run(self.command(*words), stdin=stdin, timeout=LIMIT, more=self.variables)
         if done.code not in (0, allowed):
             raise self.failure(done)
@@ -122,7 +122,7 @@ class Restic:
         ]
         return sorted(found, key=lambda each: each.at)
 
-    def unlock(self) -> None:
+    def _unlock(self) -> None:
         """Remove locks of this host's dead programs, and of others that were silent for half an hour.
 
         What is wrong with the repository, the next command says better.

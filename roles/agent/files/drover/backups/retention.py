@@ -52,9 +52,7 @@ def one(host: Host, restic: Restic, job: Job, now: float) -> Outcome:
     restic.need_writable()
     found = ledger.complete(restic, job)
     tries = [row.result for row in host.state.kept(job.name) if row.kind == "verify"]
-    why = ledger.ahead(found[-1].data, now) if found else ""
-    if not why:  # one that could not even be restored has no verdict
-        why = UNSURE if tries[-1:] == [FAILED] else doubt(found, now, restic.settings.max_age)
+    why = doubt(found, now, restic.settings.max_age, tries[-1:] == [FAILED])
     if why:
         raise DroverError(f"nothing is forgotten: {why}")
     _whole(restic, job, found)
@@ -86,13 +84,16 @@ def removed(plan: str, found: list[Complete]) -> list[str]:
     return [each for each in told if each not in proven[-1:]]
 
 
-def doubt(found: list[Complete], now: float, max_age: float) -> str:
-    """Why old snapshots are still needed; empty if they are not."""
+def doubt(found: list[Complete], now: float, max_age: float, failed: bool = False) -> str:
+    """Why old snapshots are still needed; empty if they are not.
+
+    `failed`: so the last verification did here. One that could not even be restored has no verdict.
+    """
     if not found:
         return "there is no snapshot that counts"
     wrong = ledger.ahead(found[-1].data, now)
-    if wrong:
-        return wrong
+    if wrong or failed:
+        return wrong or UNSURE
     age = now - found[-1].data.at
     if age > max_age:
         return f"the newest snapshot is {age / 3600:.0f} h old"

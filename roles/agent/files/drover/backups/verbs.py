@@ -263,7 +263,6 @@ def _escrow(wish: argparse.Namespace, layout: Layout) -> int:
 def _restic(wish: argparse.Namespace, layout: Layout) -> int:
     """It takes this program's place."""
     restic = Restic(layout, runner(), settings.need(layout))
-    restic.unlock()  # who waits at a terminal waits for nobody who is dead
     command = restic.command(*wish.words)
     os.execve(command[0], command, {**environment(), **restic.variables})  # noqa: S606  no shell is meant
 
