@@ -29,7 +29,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 def change(stacks: Stacks) -> None:
     for name, (data, _) in BAD.items():
-        stack(stacks, name).update(data)
+        wish = stack(stacks, name)
+        wish.update(data, deploy={**wish["deploy"], "timeout": 8})
 
 
 def host_state(host: Host) -> tuple[Any, ...]:

@@ -216,6 +216,40 @@ def test_a_repository_of_another_cluster_gets_a_base_and_one_that_is_gone_is_tol
     assert begun == ([[archive.DROVER, "backup", "--base", job.name]] if begins else [])
 
 
+def test_a_base_that_fails_is_tried_more_and_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept gets one row of each try."""
+    begun, missing = list[float](), [True]
+    clock = SimpleNamespace(now=1000.0)
+
+    class Failed:
+        def __init__(self, *_: object, **__: object) -> None:
+            begun.append(clock.now - 1000.0)
+
+        def poll(self) -> int:
+            return 1
+
+    monkeypatch.setattr(archive, "drain", lambda *_: None)
+    monkeypatch.setattr(archive, "alert", lambda *_: None)
+    monkeypatch.setattr(archive, "is_missing", lambda *_: missing[0])
+    monkeypatch.setattr(archive, "where", lambda *_: (SimpleNamespace(running=True), Path()))
+    monkeypatch.setattr(archive, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(subprocess, "Popen", Failed)
+    servant = archive.Servant(cast("Host", SimpleNamespace(layout=None)))
+
+    def turns(seconds: int) -> list[float]:
+        begun.clear()
+        for _ in range(seconds):
+            servant.turn(Job(Manifest("shop"), Wanted("db", "postgres")))
+            clock.now += 1
+        return list(begun)
+
+    assert turns(6000) == [0, 60, 180, 420, 900, 1860, 3660, 5460]
+    missing[0] = False
+    assert turns(2000) == []
+    missing[0] = True
+    assert turns(100) == [8000, 8060]
+
+
 def test_only_what_did_not_change_meanwhile_is_compared() -> None:
     unlogged = f"x: u{UNLOGGED}"
     recorded = {REST: "a", "x: t": "1 rows b", "x: u": "3 rows c", unlogged: "d", check.SEQUENCES: "e"}

@@ -34,7 +34,8 @@ FLUSH = 30.0  # seconds
 POLL = 2.0  # seconds
 LOOK = 20.0  # seconds between two looks at what is late
 AGAIN = 10.0  # seconds until what failed is tried again
-BASE_AGAIN = 60.0  # seconds between two tries of a base backup
+BASE_AGAIN = 60.0  # seconds between the first two tries of a base backup; twice as many each time
+BASE_SELDOM = 1800.0  # seconds between two tries at most
 LATE = 120.0  # seconds after which something that is not in the repository is an alert
 NAME = re.compile(r"[0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history")
 SEGMENT = re.compile(r"[0-9A-F]{24}")
@@ -115,6 +116,7 @@ class Servant:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._rests = self._looks = self._base_rests = 0.0
+        self._base_pause = BASE_AGAIN
         self._base: subprocess.Popen[bytes] | None = None
         self._mismatch = False
 
@@ -144,8 +146,11 @@ class Servant:
     def _begin_base(self, job: Job, now: float) -> None:
         if now < self._base_rests or (self._base and self._base.poll() is None):
             return
-        if (self._mismatch or is_missing(self._host, job)) and where(self._host, job)[0].running:
-            self._base_rests = now + BASE_AGAIN
+        if not self._mismatch and not is_missing(self._host, job):
+            self._base_pause = BASE_AGAIN
+        elif where(self._host, job)[0].running:
+            self._base_rests = now + self._base_pause
+            self._base_pause = min(2 * self._base_pause, BASE_SELDOM)
             command = [DROVER, "backup", "--base", job.name]
             self._base = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL)
 
