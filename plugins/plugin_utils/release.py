@@ -25,6 +25,7 @@ from .derive import (
     replicas,
     routes,
     secrets,
+    workers,
 )
 from .derive.files import Shipped
 from .stack import PROXY, Data, Stack, entries
@@ -145,6 +146,7 @@ def _service(stack: Stack, name: str) -> Data:
         "secrets": sorted(read.file for read in secrets.reads(stack, name)),
         "secret_env": sorted(environment.secret(stack, name)),
         "uid": secrets.uid(stack, name),
+        **({"worker": True} if workers.is_worker(stack, name) else {}),
     }
 
 

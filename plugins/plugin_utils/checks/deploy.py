@@ -1,17 +1,17 @@
 # GPL-3.0-or-later
-"""How a new version takes over: the services that the data names are there, and can do what it says."""
+"""How a new version, or another generation, takes over: what the data names is there, and can do that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..derive import replicas
+from ..derive import backups, replicas, workers
 from ..problem import Path, Problem
 from ..stack import Stack
-from ..words import quoted
+from ..words import listed, quoted
 from .services import unknown
 
-NEEDS = frozenset({"deploy", "profiles"})
+NEEDS = frozenset({"deploy", "profiles", "workers", "routes", "publish"})
 
 
 def problems(stack: Stack) -> Iterator[Problem]:
@@ -29,3 +29,22 @@ def problems(stack: Stack) -> Iterator[Problem]:
         yield from unknown(stack, path, name)
         if name in stack.services and (count := replicas.wanted(stack.services[name])) > 1:
             yield stack.problem(path, f"{quoted(name)} runs {count} times", "write one replica in its file")
+    yield from _workers(stack)
+
+
+def _workers(stack: Stack) -> Iterator[Problem]:
+    """A standby does not run them, and has to be well without."""
+    for name, wanted in stack.data["workers"].items():
+        path: Path = ("workers", name)
+        yield from unknown(stack, path, name)
+        if not wanted or name not in stack.services:
+            continue
+        if name in stack.oneshots:
+            yield stack.problem(path, f"{quoted(name)} runs once", "leave it out")
+        elif backups.engine(stack, name):
+            yield stack.problem(path, f"{quoted(name)} is a database", "leave it out: it always runs")
+        elif stack.routed(name):
+            yield stack.problem(path, f"a route or a port leads to {quoted(name)}", "leave it out")
+        elif others := workers.waiting(stack, name):
+            found = f"{listed(others)} would wait for {quoted(name)} (depends_on)"
+            yield stack.problem(path, found, "leave it out, or take away what waits")

@@ -132,6 +132,15 @@ STACK = parts(
         in_sample=False,
         example={"cache": False},
     ),
+    workers=named(
+        "Whether a service acts without being asked, such as one that sends mails: of two generations of a "
+        "host one alone runs its workers. Left out: so does every service that is no database and to which "
+        "no route, no port and no `depends_on` leads.",
+        names="service",
+        items=boolean("true or false."),
+        in_sample=False,
+        example={"hub": False},
+    ),
     deploy=parts(
         "How a new version takes over.",
         timeout=number("Seconds in which new containers must be well.", most=3600, default=120, example=120),

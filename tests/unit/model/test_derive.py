@@ -523,6 +523,7 @@ def test_the_manifest_says_what_the_agent_reads(released: Made) -> None:
         "secret_env",
         "secrets",
         "uid",
+        "worker",
     ]
 
 

@@ -7,6 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from drover.lifecycle import PARTS
+
 LOCK_SECONDS = 300.0
 
 
@@ -57,6 +59,14 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("stack", nargs="?", default="", metavar="STACK")
     _json(status)
     status.set_defaults(command="status")
+
+    lifecycle = verbs.add_parser("lifecycle", help="which part this host has among its generations")
+    lifecycle.add_argument("part", nargs="?", default="", choices=["", *PARTS], metavar="PART")
+    lifecycle.add_argument("--enforce", action="store_true", help="at a boot, before Docker starts")
+    lifecycle.add_argument("--who", default="", metavar="NAME", help="who asks for it, for history")
+    _waits(lifecycle)
+    _json(lifecycle)
+    lifecycle.set_defaults(command="lifecycle")
 
     certificates = verbs.add_parser("certificates", help="ask for certificates that are due; how all stand")
     certificates.add_argument("--now", action="store_true", help="also for those that failed a moment ago")
@@ -118,6 +128,7 @@ def _backups(verbs: Any) -> None:
     backup.add_argument(
         "--accept", action="store_true", help="on a new host: what is here counts, though not restored"
     )
+    backup.add_argument("--last", action="store_true", help="on a frozen host, before another takes over")
     backup.add_argument("--base", default="", metavar="STACK/NAME", help="only a base for its log")
     verify.add_argument(
         "--of", default="", metavar="HOST", help="those of another host, which backup_verifies names"

@@ -109,7 +109,9 @@ def _answer(wish: argparse.Namespace, host: Host, told: Mapping[str, Manifest]) 
 
 def _certificates(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.certificates import attend, table
+    from drover.lifecycle import need_saves
 
+    need_saves(layout, "the one in service asks for certificates")
     found = attend(layout, wish.wait, _say, insist=wish.now)
     print(json.dumps([each._asdict() for each in found]) if wish.json else table(found))
     return 1 if any(each.problem for each in found) else 0
@@ -209,6 +211,21 @@ def _await_docker(host: Host) -> None:
         time.sleep(0.5)
 
 
+def _lifecycle(wish: argparse.Namespace, layout: Layout) -> int:
+    from drover.lifecycle import of
+    from drover.takeover import become, described, enforce
+
+    if wish.enforce:
+        enforce(Host(layout, runner(), State(layout.state, write=False), _say))
+    elif wish.part:
+        with locked(layout, "lifecycle", wish.wait, _say, wish.who) as host:
+            return _told(wish, become(host, wish.part))
+    else:
+        part = of(layout)
+        print(json.dumps({"part": part.name}) if wish.json else described(part))
+    return 0
+
+
 def _status(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.status import status, table
 
@@ -262,6 +279,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "history": _history,
     "lock": _lock,
     "boot": _boot,
+    "lifecycle": _lifecycle,
     "certificates": _certificates,
     "status": _status,
     "report": _report,

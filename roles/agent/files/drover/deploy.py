@@ -49,6 +49,7 @@ class Deploy:
         self._here, self._uids = here, uids
         self._release = host.layout.release(plan.wish.stack, plan.wish.release)
         self._leaving = frozenset(each.identity for each in plan.leaving)
+        self._silent = {name for name, each in plan.wish.services.items() if each.rests}
         self._began = time.time()
         times = plan.wish.deploy
         self._calls = Calls(
@@ -86,12 +87,20 @@ class Deploy:
         return of_stack(self.watch.seen(), self.wish.stack)
 
     def _present(self, own: Sequence[Container] | None = None) -> list[Container]:
-        """Containers that are to stay; whatever came after the plan was made is meant to."""
+        """Containers that are to run; whatever came after the plan was made is meant to."""
         return [
             each
             for each in (self._own() if own is None else own)
-            if each.identity not in self._leaving and each.hash and each.name == each.usual_name
+            if each.identity not in self._leaving
+            and each.service not in self._silent
+            and each.hash
+            and each.name == each.usual_name
         ]
+
+    @property
+    def _ending(self) -> frozenset[str]:
+        """Identities of those that end once requests are led elsewhere."""
+        return self._leaving | self.plan.resting
 
     def _new(self, identity: str) -> bool:
         return identity not in self.plan.standing
@@ -132,7 +141,10 @@ class Deploy:
             self.watch.look()
         if self.plan.has(CREATE, RECORD):
             present = [each.service for each in self._present(self._seen())]
-            more = {name: each.replicas - present.count(name) for name, each in self.wish.services.items()}
+            more = {
+                name: 0 if each.rests else each.replicas - present.count(name)
+                for name, each in self.wish.services.items()
+            }
             compose.do(self.host.run, compose.create(self._release, self.wish, self._scale(more)))
 
     def _scale(self, more: dict[str, int] | None = None) -> dict[str, int]:
@@ -197,10 +209,8 @@ class Deploy:
         ]
         self._standby.take_over(successor, there)
         if there:
-            old = [each.identity for each in there]
             self.host.say(f"{self.wish.stack}: stop what cannot run beside its successor")
-            docker.do(self.host.run, ["docker", "update", "--restart=unless-stopped", *old])
-            docker.do(self.host.run, ["docker", "stop", *old], timeout=compose.LIMIT)
+            _stop(self.host, [each.identity for each in there])
 
     def _stay_well(self, seconds: float) -> None:
         start.stay_well(self.wish, self.watch, self._present, self._began, seconds, self._new)
@@ -210,16 +220,17 @@ class Deploy:
     def _lead(self) -> None:
         finish.connect(self.host, [self.wish], self.watch.seen())
         present = self._present(self._seen())
-        if not finish.lead(self.host, self.watch, self.wish, present) and self._leaving:
+        if not finish.lead(self.host, self.watch, self.wish, present) and self._ending:
             raise StackError(f"the proxy does not go by the new route after {finish.SEEN_SECONDS:.0f} s")
         finish.stand(self.host.layout, self.wish)
         self._calls.lead(self._leaving)
 
     def _drain(self) -> None:
-        old = {each.service for each in self._seen() if each.identity in self._leaving and each.running}
+        old = {each.service for each in self._seen() if each.identity in self._ending and each.running}
         if old:
             led = routes.linger((self.wish, self.plan.facts.before), old)
-            self._stay_well(max(self.wish.deploy.drain, led))
+            # What rests has its own time to end in.
+            self._stay_well(max(self.wish.deploy.drain if self._leaving else 0, led))
 
     def _leave(self) -> None:
         gone = [each for each in self._seen() if each.identity in self._leaving]
@@ -229,4 +240,16 @@ class Deploy:
                 docker.remove(self.host.run, [each.identity for each in gone])
             finally:
                 self._calls.end()
+        self._rest()
         self._standby.end()
+
+    def _rest(self) -> None:
+        """Docker must not bring them back at a boot."""
+        if self.plan.resting:
+            self.host.say(f"{self.wish.stack}: stop what rests")
+            _stop(self.host, sorted(self.plan.resting))
+
+
+def _stop(host: Host, identities: Sequence[str]) -> None:
+    docker.do(host.run, ["docker", "update", "--restart=unless-stopped", *identities])
+    docker.do(host.run, ["docker", "stop", *identities], timeout=compose.LIMIT)

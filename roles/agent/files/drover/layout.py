@@ -99,6 +99,11 @@ class Layout(NamedTuple):
         return self.root / "var/lib/drover/state.db"
 
     @property
+    def lifecycle(self) -> Path:
+        """Which part this host has; there unless it is the one that serves."""
+        return self.root / "var/lib/drover/lifecycle"
+
+    @property
     def run(self) -> Path:
         """Locks, and events that found no room on the disk; gone after a boot."""
         return self.root / "run/drover"

@@ -25,10 +25,13 @@ class Lineup(NamedTuple):
     renews: tuple[Container, ...] = ()  # Compose makes them anew in their place, with what they keep
     missing: int = 0
     reasons: Mapping[str, str] = {}  # container's identity → why it leaves or renews
+    rests: bool = False  # whatever stays does not run
     exclusive: bool = False  # those that leave hold what no successor of any service may find taken
 
     def names(self, stack: str) -> list[str]:
-        """The names that will be there: Compose counts on from the highest number."""
+        """The names that will be there and run: Compose counts on from the highest number."""
+        if self.rests:
+            return []
         there = [*self.stays, *self.renews]
         last = max((each.number for each in (*there, *self.leaves)), default=0)
         new = range(last + 1, last + 1 + self.missing)
@@ -41,7 +44,7 @@ def lineups(wish: Manifest, containers: Sequence[Container], facts: Facts) -> di
         name: _lineup(name, service, [each for each in containers if each.service == name], facts)
         for name, service in wish.services.items()
     }
-    sharing = {name for name, service in wish.services.items() if service.order == IN_PLACE}
+    sharing = {name for name, each in wish.services.items() if each.order == IN_PLACE and not each.rests}
     if any(found[name].renews for name in sharing):
         found |= {name: _in_place(found[name], wish.services[name], sharing=True) for name in sharing}
     for name in _needed(found):
@@ -52,6 +55,8 @@ def lineups(wish: Manifest, containers: Sequence[Container], facts: Facts) -> di
 
 
 def _lineup(name: str, service: Service, own: Sequence[Container], facts: Facts) -> Lineup:
+    if service.rests:
+        return Lineup(name, service.order, tuple(sorted(own, key=lambda each: each.number)), rests=True)
     secrets = facts.secrets.get(name, Secrets())
     reasons = {
         each.identity: reason

@@ -28,6 +28,7 @@ OWN = "own"  # owner of secret files
 CONNECT = "connect"  # proxy to the stack's public network
 ROUTE = "route"
 RECORD = "record"
+REST = "rest"  # stop, and stay
 STANDBY = "standby"  # of an interrupted change of the proxy
 GO = "go"  # an absent stack goes
 
@@ -57,6 +58,11 @@ class Plan(NamedTuple):
     def leaving(self) -> tuple[Container, ...]:
         """Containers that go once others have taken over."""
         return tuple(each for lineup in self.lineup.values() for each in lineup.leaves)
+
+    @property
+    def resting(self) -> frozenset[str]:
+        """Identities of containers that stop and stay."""
+        return frozenset(step.target for step in self.steps if step.kind == REST)
 
     @property
     def lasting(self) -> tuple[Container, ...]:
@@ -184,6 +190,10 @@ def _missing(found: Lineup, service: Service, count: int) -> str:
 
 
 def _state(service: Service, found: Container) -> Iterator[Step]:
+    if service.rests:
+        if found.status in ("running", "paused", "restarting"):
+            yield Step(REST, f"stop {found.name}: it rests", found.service, found.identity)
+        return
     if found.status == "paused":
         yield Step(RESUME, f"resume {found.name}: it was paused", found.service, found.identity)
     elif found.status == "created" and service.oneshot:
@@ -216,6 +226,8 @@ def _secrets(
     """Where the old and the new cannot run side by side, a restart is enough for a new secret file."""
     known = [uids.get(each.image_id) for each in found.stays[:1]]
     uid = service.uid if service.uid is not None else next(iter(known), None)
+    if service.rests:
+        return
     if uid is not None and secrets.owners - {uid}:
         yield Step(OWN, f"give the secrets of {name} to user {uid}", name)
     if any(stale(each, secrets) for each in found.stays if each.running):
@@ -254,7 +266,7 @@ def _route(wish: Manifest, facts: Facts, route: str) -> Iterator[Step]:
 def _waits(wish: Manifest, found: Sequence[Container], silent: Mapping[str, str]) -> Iterator[str]:
     for each in found:
         service = wish.services.get(each.service)
-        if not service:
+        if not service or service.rests:
             continue
         if each.status == "restarting":
             yield f"{each.name} restarts: it ended with {each.code}{_because(each)}"

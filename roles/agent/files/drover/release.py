@@ -52,6 +52,8 @@ class Service(NamedTuple):
     secrets: frozenset[str] = frozenset()  # names of its secret files
     secret_env: bool = False  # whether it has a secret environment
     order: str = STOP_FIRST  # how its containers are replaced
+    worker: bool = False  # whether it acts without being asked
+    rests: bool = False  # whether it does not run, by the part that this host has now
 
 
 class Proxy(NamedTuple):
@@ -172,6 +174,7 @@ def _service(where: str, name: str, raw: Mapping[str, Any]) -> Service:
         secrets=frozenset(_file(each, where) for each in data.get("secrets") or ()),
         secret_env=bool(data.get("secret_env")),
         order=text(data, "order", ORDER, where) if "order" in data else STOP_FIRST,
+        worker=flag(data, "worker", where),
     )
 
 

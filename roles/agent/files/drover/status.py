@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from drover import certificates, record, release, tls
+from drover import certificates, lifecycle, record, release, tls
 from drover.apply import plan_all
 from drover.backups.overview import notes, overview
 from drover.channels import channels
@@ -67,6 +67,7 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
     undelivered = _undelivered(oldest, bool(channels(host.layout)), time.time())
     return {
         **{key: about(host.layout).get(key) for key in ("host", "client", "environment")},
+        "lifecycle": lifecycle.of(host.layout).name,
         "fine": bool(lines or not only)
         and all(line.state == FINE for line in lines)
         and not (undelivered and not only)
@@ -141,9 +142,9 @@ def _service(service: release.Service, own: Sequence[Container]) -> dict[str, An
     return {
         "image": service.image,
         "kind": "oneshot" if service.oneshot else "service",
-        "wanted": service.replicas,
+        "wanted": 0 if service.rests else service.replicas,
         "running": sum(each.running for each in own),
-        "state": " ".join(states) or "missing",
+        "state": "rests" if service.rests else " ".join(states) or "missing",
         "since": stamp(max((each.started for each in own), default=0.0)),
         "restarts": sum(each.restarts for each in own),
     }
@@ -184,7 +185,7 @@ def table(found: Mapping[str, Any]) -> str:
         for line in found["stacks"]
     ]
     head, *lines = aligned([HEAD, *rows])
-    text = [head]
+    text = [each for each in (lifecycle.PARTS[found["lifecycle"]].said, head) if each]
     for row, line in zip(lines, found["stacks"], strict=True):
         text.append(row)
         text += [f"  ! {problem}" for problem in line["problems"]]
@@ -213,5 +214,7 @@ def _summary(services: Mapping[str, Mapping[str, Any]]) -> str:
 def _short(name: str, each: Mapping[str, Any]) -> str:
     if each["kind"] == "oneshot":
         return f"{name} {'done' if each['state'] == 'exited' else each['state']}"
+    if each["state"] == "rests":
+        return f"{name} rests"
     count = f" {each['running']}/{each['wanted']}" if (each["running"], each["wanted"]) != (1, 1) else ""
     return f"{name}{count}" + ("" if each["state"] in ("running", "healthy") else f" {each['state']}")

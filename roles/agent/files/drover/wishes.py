@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from drover import tls
+from drover import lifecycle, tls
 from drover.fields import NAME
 from drover.layout import PROXY, Layout, link
 from drover.release import Manifest, Proxy, read
@@ -35,8 +35,10 @@ def load(layout: Layout, stack: str, identity: str) -> Manifest:
 
 
 def here(layout: Layout, found: Manifest) -> Manifest:
-    """The manifest with what this host's proxy is."""
-    return found if found.stack == PROXY else found._replace(proxy=proxy(layout, found.stack))
+    """The manifest with what this host's proxy is, and what of it runs by the part that this host has."""
+    if found.stack == PROXY:
+        return found
+    return lifecycle.reduced(found._replace(proxy=proxy(layout, found.stack)), lifecycle.of(layout))
 
 
 def proxy(layout: Layout, stack: str = "") -> Proxy:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from drover import compose, docker, finish
+from drover import compose, docker, finish, lifecycle
 from drover.apply import Options, apply
 from drover.backups import jobs, room, servers
 from drover.backups.jobs import FILES, Job
@@ -72,7 +72,7 @@ def exchange(
 
 def _emptied(host: Host, job: Job) -> None:
     """The log of the data that is about to go is whole in the repository, if that answers."""
-    if job.wanted.point_in_time:
+    if job.wanted.point_in_time and lifecycle.of(host.layout).saves:
         try:
             archive.drain(host, job, DRAIN_SECONDS)
         except TROUBLE as error:

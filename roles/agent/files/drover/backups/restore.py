@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from drover import lifecycle
 from drover.backups import jobs, ledger, place, room, verify
 from drover.backups.backup import Outcome
 from drover.backups.copies import Copy
@@ -134,7 +135,8 @@ def _moment(host: Host, job: Job, asked: Asked) -> Chosen:
     if asked.at > time.time():
         raise DroverError(f"--at: {stamp(asked.at)} is still to come")
     try:
-        archive.flush(host, job)
+        if lifecycle.of(host.layout).saves:
+            archive.flush(host, job)
     except TROUBLE as error:
         host.say(f"{job.name}: the newest of its log may be missing: {error}")
     bases = moments.reachable(PgBackRest(host, job, where(host, job)[1]))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
+from drover import lifecycle
 from drover.backups import (
     backup,
     clients,
@@ -77,6 +78,8 @@ def _answer(wish: argparse.Namespace, done: Mapping[str, Outcome], changed: bool
 def _backup(wish: argparse.Namespace, layout: Layout) -> int:
     if wish.tidy:
         return _tidy(layout)
+    if not (wish.init or (wish.last and lifecycle.of(layout).name == lifecycle.FROZEN)):
+        lifecycle.need_saves(layout, "the one in service is backed up")
     with _alone(wish, layout) as (host, restic):
         if wish.init:
             return _init(host, restic)
@@ -130,6 +133,7 @@ def _dump(wish: argparse.Namespace, layout: Layout) -> int:
 
 
 def _verify(wish: argparse.Namespace, layout: Layout) -> int:
+    lifecycle.need_saves(layout, "the one in service is verified")
     with _alone(wish, layout) as (host, restic):
         done: dict[str, Outcome] = {}
         if not wish.of:
@@ -233,6 +237,7 @@ def _moment(text: str) -> float:
 
 
 def _retention(wish: argparse.Namespace, layout: Layout) -> int:
+    lifecycle.need_saves(layout, "the one in service lets backups go")
     with _alone(wish, layout) as (host, restic):
         found = jobs.every_job(layout)
         done = retention.run(host, restic, found)

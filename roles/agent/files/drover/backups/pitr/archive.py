@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from drover import disk
+from drover import disk, lifecycle
 from drover.backups import clients, jobs
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import Job
@@ -102,10 +102,10 @@ def wanted(host: Host) -> list[Job]:
 
 
 def serve(host: Host) -> None:
-    """For ever."""
+    """For ever; only the generation in service has a log to be kept."""
     servants: dict[str, Servant] = {}
     while True:
-        for job in wanted(host):
+        for job in wanted(host) if lifecycle.of(host.layout).saves else ():
             servants.setdefault(job.name, Servant(host)).turn(job)
         time.sleep(POLL)
 

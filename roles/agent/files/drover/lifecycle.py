@@ -1,0 +1,87 @@
+# GPL-3.0-or-later
+"""Which part this host has among its own generations, and what of a stack runs by it.
+
+A new generation begins as a standby: it has the stacks, and nobody hears of it. When it takes over it serves
+first, and is active once the old one is out of service. The old one is frozen before its last backup: its
+databases run, its data does not change.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from drover import disk
+from drover.layout import Layout
+from drover.release import Manifest, Service
+from drover.run import DroverError
+
+ACTIVE, STANDBY, SERVING, FROZEN = "active", "standby", "serving", "frozen"
+
+
+class Part(NamedTuple):
+    """What a host does. Its databases always run."""
+
+    name: str
+    workers: bool = False  # act
+    changes: bool = False  # what keeps data may be asked to change it
+    outside: bool = False  # containers reach the outside
+    saves: bool = False  # backups are made, certificates asked for
+    said: str = ""  # why not, for messages
+
+
+PARTS = {
+    each.name: each
+    for each in (
+        Part(ACTIVE, workers=True, changes=True, outside=True, saves=True),
+        Part(STANDBY, changes=True, said="this host is a standby: it has not taken over"),
+        Part(SERVING, changes=True, outside=True, said="this host is taking over from another one"),
+        Part(FROZEN, outside=True, said="this host is frozen: another one takes over from it"),
+    )
+}
+
+
+def of(layout: Layout) -> Part:
+    """The part of this host."""
+    try:
+        name = layout.lifecycle.read_text("ascii").strip()
+    except FileNotFoundError:
+        return PARTS[ACTIVE]
+    if name not in PARTS:
+        raise DroverError(f"{layout.lifecycle}: found {name!r:.40}; write one of {', '.join(PARTS)}")
+    return PARTS[name]
+
+
+def note(layout: Layout, part: Part) -> None:
+    """From now on this host has this part, also after a boot."""
+    if part.name == ACTIVE:
+        disk.remove(layout.lifecycle)
+    else:
+        layout.lifecycle.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.replace(layout.lifecycle, f"{part.name}\n")
+
+
+def reduced(wish: Manifest, part: Part) -> Manifest:
+    """What of a stack runs: containers of what rests stay as they are, stopped."""
+    if part.name == ACTIVE or wish.absent:
+        return wish
+    still = bool(wish.backups) and not part.changes
+    databases = {job.service for job in wish.backups}
+
+    def rests(name: str, service: Service) -> bool:
+        if service.oneshot or name in databases:
+            return False
+        return still or (service.worker and not part.workers)
+
+    services = {name: each._replace(rests=rests(name, each)) for name, each in wish.services.items()}
+    deploy = wish.deploy._replace(
+        before=tuple(each for each in wish.deploy.before if not services[each.service].rests),
+        after=tuple(each for each in wish.deploy.after if not services[each.service].rests),
+    )
+    return wish._replace(services=services, deploy=deploy, maintenance=wish.maintenance or still)
+
+
+def need_saves(layout: Layout, what: str) -> None:
+    """Refuse what the generation in service alone does."""
+    part = of(layout)
+    if not part.saves:
+        raise DroverError(f"{part.said}; {what}")
