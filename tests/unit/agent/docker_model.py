@@ -71,6 +71,7 @@ class Box:
     error: str = ""  # what Docker says of it
     ports: dict[str, str] = field(default_factory=dict)  # inside → address:port of the host
     oneoff: bool = False
+    addresses: dict[str, str] = field(default_factory=dict)  # by network
 
     def inspect(self) -> dict[str, Any]:
         label = "com.docker.compose."
@@ -111,7 +112,9 @@ class Box:
                 "PortBindings": ports,
             },
             "Mounts": [{"Type": "volume", "Name": "0" * 64, "RW": True}] if self.keeps else [],
-            "NetworkSettings": {"Networks": {name: {"IPAddress": ""} for name in self._networks()}},
+            "NetworkSettings": {
+                "Networks": {name: {"IPAddress": self.addresses.get(name, "")} for name in self._networks()}
+            },
         }
 
     def _networks(self) -> set[str]:
@@ -528,6 +531,7 @@ class Place:
         secrets: dict[str, str] | None = None,
         wanted: bool = True,
         deploy: dict[str, Any] | None = None,
+        **more: Any,
     ) -> str:
         """Put a release and its secrets on the disk as the tree module does; return the release."""
         folder = self.layout.stack(stack)
@@ -543,6 +547,7 @@ class Place:
             "data_folders": [],
             "deploy": deploy or {},
             "networks": [f"{stack}_public"] if routes and stack != "proxy" else [],
+            **more,
             "services": {
                 name: {
                     "digest": service_digest(service),
