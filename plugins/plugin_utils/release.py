@@ -25,6 +25,7 @@ from .derive import (
     replicas,
     routes,
     secrets,
+    smoke,
     workers,
 )
 from .derive.files import Shipped
@@ -99,7 +100,7 @@ def _json(data: Data) -> bytes:
 
 def manifest(stack: Stack, digests: Mapping[str, str]) -> Data:
     """The stack in plain data, as the agent wants it; without the release's own name."""
-    deploy = stack.data["deploy"]
+    deploy, tests = stack.data["deploy"], smoke.tests(stack)
     return {
         "format": FORMAT,
         "stack": stack.name,
@@ -118,6 +119,7 @@ def manifest(stack: Stack, digests: Mapping[str, str]) -> Data:
         **({"proxy": proxy.manifest(stack.platform)} if stack.name == PROXY else {}),
         "networks": networks.joined_public(stack),
         "backups": backups.jobs(stack),
+        **({"smoke": tests} if tests else {}),
         "data_folders": sorted(
             {folder for name in stack.view.services for folder in _data_folders(stack, name)}
         ),

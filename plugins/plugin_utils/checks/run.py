@@ -22,6 +22,7 @@ from . import (
     routes,
     secrets,
     services,
+    smoke,
 )
 
 _ONE = (
@@ -37,6 +38,7 @@ _ONE = (
     routes,
     secrets,
     services,
+    smoke,
 )
 
 

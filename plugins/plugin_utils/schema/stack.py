@@ -6,6 +6,7 @@ from __future__ import annotations
 from ..key import boolean, choice, either, many, named, number, optional, parts, text, unquoted
 from .route import ROUTE
 from .service import ALLOW, COMMAND, EGRESS, LIMITS, PUBLISH
+from .smoke import SMOKE
 
 _HIGHEST_UID = 2**32 - 2
 
@@ -140,6 +141,16 @@ STACK = parts(
         items=boolean("true or false."),
         in_sample=False,
         example={"hub": False},
+    ),
+    smoke=many(
+        "What `drover smoke` asks, to see that the stack works: each entry names a `host`, a `service` or a "
+        "`database`.",
+        items=SMOKE,
+        example=[
+            {"host": "shop.acme.example", "path": "/up"},
+            {"service": "cache", "port": 6379},
+            {"database": "db", "query": "SELECT count(*) FROM items", "at_least": 1},
+        ],
     ),
     deploy=parts(
         "How a new version takes over.",

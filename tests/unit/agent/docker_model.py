@@ -71,6 +71,7 @@ class Box:
     error: str = ""  # what Docker says of it
     ports: dict[str, str] = field(default_factory=dict)  # inside → address:port of the host
     oneoff: bool = False
+    addresses: dict[str, str] = field(default_factory=dict)  # by network
 
     def inspect(self) -> dict[str, Any]:
         label = "com.docker.compose."
@@ -111,7 +112,9 @@ class Box:
                 "PortBindings": ports,
             },
             "Mounts": [{"Type": "volume", "Name": "0" * 64, "RW": True}] if self.keeps else [],
-            "NetworkSettings": {"Networks": {name: {"IPAddress": ""} for name in self._networks()}},
+            "NetworkSettings": {
+                "Networks": {name: {"IPAddress": self.addresses.get(name, "")} for name in self._networks()}
+            },
         }
 
     def _networks(self) -> set[str]:
@@ -532,7 +535,7 @@ class Place:
         secrets: dict[str, str] | None = None,
         wanted: bool = True,
         deploy: dict[str, Any] | None = None,
-        backups: Sequence[dict[str, Any]] = (),
+        **more: Any,
     ) -> str:
         """Put a release and its secrets on the disk as the tree module does; return the release."""
         folder = self.layout.stack(stack)
@@ -547,8 +550,8 @@ class Place:
             "routes": list(routes),
             "data_folders": [],
             "deploy": deploy or {},
-            "backups": list(backups),
             "networks": [f"{stack}_public"] if routes and stack != "proxy" else [],
+            **more,
             "services": {
                 name: {
                     "digest": service_digest(service),

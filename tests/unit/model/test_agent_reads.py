@@ -180,6 +180,23 @@ def test_file_names(file: str) -> None:
     assert found and found.file == file
 
 
+@QUIET
+@given(
+    in_form("probe"),
+    st.text(st.characters(codec="utf-8"), max_size=8),
+    st.text([*PRINTABLE, "\n", "\0", "\u2028"], max_size=8),
+    st.integers(-1, 2**64),
+)
+def test_smoke_tests(path: str, query: str, answer: str, number: int) -> None:
+    mount = ["db:/var/lib/postgresql"]
+    compose = web(image="postgres:17.5", volumes=mount) | {"volumes": {"db": None}}
+    asked = {"database": "web", "name": answer, "query": query}
+    tests = [{"host": "a.example.com", "path": path, "contains": answer}, {"service": "web", "port": 80}]
+    for wanted in ({"answer": answer}, {"at_least": number}):
+        found = read_by_the_agent(compose, routes=route(), smoke=[*tests, {**asked, **wanted}])
+        assert found is None or len(found.smoke) == 3
+
+
 @pytest.mark.parametrize("port", [1, 65535])
 def test_ports(port: int) -> None:
     found = read_by_the_agent(web(), routes=route(port=port, health="/up"))

@@ -183,6 +183,7 @@ KEYED = st.dictionaries(
             "profiles",
             "deploy",
             "backup",
+            "smoke",
         ]
     ),
     JSON,

@@ -68,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
     _json(lifecycle)
     lifecycle.set_defaults(command="lifecycle")
 
+    smoke = verbs.add_parser("smoke", help="ask what the stacks' smoke tests say; changes nothing")
+    smoke.add_argument("stack", nargs="?", default="", metavar="STACK")
+    _json(smoke)
+    smoke.set_defaults(command="smoke")
+
     certificates = verbs.add_parser("certificates", help="ask for certificates that are due; how all stand")
     certificates.add_argument("--now", action="store_true", help="also for those that failed a moment ago")
     _waits(certificates)

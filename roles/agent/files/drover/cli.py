@@ -237,6 +237,14 @@ def _status(wish: argparse.Namespace, layout: Layout) -> int:
     return 0 if found["fine"] else 1
 
 
+def _smoke(wish: argparse.Namespace, layout: Layout) -> int:
+    from drover.smoke import smoke, table
+
+    found = smoke(layout, runner(), wish.stack)
+    print(json.dumps(found) if wish.json else table(found))
+    return 0 if found["passed"] else 1
+
+
 def _report(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.report import Event, report
 
@@ -282,6 +290,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "lifecycle": _lifecycle,
     "certificates": _certificates,
     "status": _status,
+    "smoke": _smoke,
     "report": _report,
     "send": _send,
     "version": _version,

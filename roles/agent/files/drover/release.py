@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from drover import route
+from drover import route, smoketest
 from drover.fields import NAME, PATH, SERVICE, flag, get, number, ranges, text
 from drover.layout import PROXY
 from drover.route import Route
@@ -117,6 +117,7 @@ class Manifest(NamedTuple):
     down_page: bool = False  # whether it has a page of its own for when no container answers
     proxy: Proxy | None = None  # the host's; in the manifest of the proxy's own stack
     backups: tuple[Job, ...] = ()
+    smoke: tuple[smoketest.Test, ...] = ()
 
 
 def read(raw: object) -> Manifest:
@@ -148,6 +149,7 @@ def read(raw: object) -> Manifest:
         down_page=flag(raw, "down_page", where),
         proxy=read_proxy(f"{where}: proxy", raw["proxy"]) if stack == PROXY and "proxy" in raw else None,
         backups=_jobs(f"{where}: backups", raw.get("backups") or (), services),
+        smoke=smoketest.read(f"{where}: smoke", raw.get("smoke") or (), services),
     )
 
 

@@ -5,6 +5,8 @@ The functions run in the database's own image and reach the server at 127.0.0.1.
 load: reads that into an empty server. sample: prints lines `KEY DIGEST` of what is in the server, where two
 dumps of the same data are not the same bytes. keep: makes the data durable before a filled server stops.
 count: prints lines of PART, a tab and the NUMBER of how much is in the server, for a person.
+ask, of those with SQL: prints what $QUERY answers in the database $BASE, else in the image's own. It writes
+nothing, and ends after $LIMIT seconds. For smoke tests, in the container of the server itself.
 What loads a dump of another server (arrivals.py) is each engine's own.
 
 FILE: what its dump is called in a snapshot. VARIABLES: beginnings of the variables of its image that a

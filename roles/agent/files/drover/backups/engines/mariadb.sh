@@ -82,3 +82,14 @@ ORDER BY table_schema, table_name;
 END
   exec $sql $own --batch --raw --skip-column-names </tmp/count.sql
 }
+
+# For smoke tests. In binary mode the client has no commands such as \! of its own: all is SQL.
+ask() {
+  sql="$(program mariadb mysql)" || exit
+  base="${BASE:-${MARIADB_DATABASE:-${MYSQL_DATABASE-}}}"
+  limit="max_execution_time=${LIMIT}000"
+  case "$sql" in *mariadb) limit="max_statement_time=$LIMIT" ;; esac
+  printf '%s;\n' 'SET SESSION TRANSACTION READ ONLY' "SET SESSION $limit" "$QUERY" |
+    $sql $own --binary-mode --default-character-set=utf8mb4 --connect-timeout="$LIMIT" \
+      --batch --raw --skip-column-names ${base:+"--database=$base"}
+}

@@ -96,3 +96,10 @@ WHERE relkind = 'r' AND nspname <> 'information_schema' AND nspname !~ '^pg_' OR
 END
   done </tmp/bases
 }
+
+# For smoke tests. A command of psql's own begins with a backslash: after a space all is SQL.
+ask() {
+  export PGDATABASE="${BASE:-$own}" PGCONNECT_TIMEOUT="$LIMIT"
+  export PGOPTIONS="-c default_transaction_read_only=on -c statement_timeout=${LIMIT}s"
+  exec psql -XAtq --no-password -v ON_ERROR_STOP=1 -c " $QUERY"
+}
