@@ -148,6 +148,7 @@ def _service(stack: Stack, name: str) -> Data:
         "secrets": sorted(read.file for read in secrets.reads(stack, name)),
         "secret_env": sorted(environment.secret(stack, name)),
         "uid": secrets.uid(stack, name),
+        **({"always": True} if name in workers.always(stack) else {}),
         **({"worker": True} if workers.is_worker(stack, name) else {}),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..derive import backups, replicas, workers
+from ..derive import replicas, workers
 from ..problem import Path, Problem
 from ..stack import Stack
 from ..words import listed, quoted
@@ -41,8 +41,9 @@ def _workers(stack: Stack) -> Iterator[Problem]:
             continue
         if name in stack.oneshots:
             yield stack.problem(path, f"{quoted(name)} runs once", "leave it out")
-        elif backups.engine(stack, name):
-            yield stack.problem(path, f"{quoted(name)} is a database", "leave it out: it always runs")
+        elif name in workers.always(stack):
+            found = f"{quoted(name)} is a database, or one depends on it"
+            yield stack.problem(path, found, "leave it out: it always runs")
         elif stack.routed(name):
             yield stack.problem(path, f"a route or a port leads to {quoted(name)}", "leave it out")
         elif others := workers.waiting(stack, name):

@@ -1,5 +1,5 @@
 # GPL-3.0-or-later
-"""Which services act without being asked: they run on one generation of a host alone."""
+"""Which services run on each generation of a host: databases on all, those that act by themselves on one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ def is_worker(stack: Stack, name: str) -> bool:
     if said is not None:
         return bool(said)
     asked = stack.name == PROXY or stack.routed(name) or name in stack.oneshots
-    return not (asked or backups.engine(stack, name) or waiting(stack, name))
+    return not (asked or name in always(stack) or waiting(stack, name))
+
+
+def always(stack: Stack) -> frozenset[str]:
+    """The databases, and what they depend on."""
+    found: set[str] = set()
+    todo = [name for name in stack.services if backups.engine(stack, name)]
+    while todo:
+        name = todo.pop()
+        if name in stack.services and name not in found:
+            found.add(name)
+            todo += dict(mapping(stack.services[name], "depends_on"))
+    return frozenset(found)
 
 
 def waiting(stack: Stack, name: str) -> list[str]:

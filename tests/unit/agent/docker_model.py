@@ -565,6 +565,7 @@ class Place:
                     ],
                     "secret_env": ["TOKEN"] if service.get("env_file") else [],
                     "uid": os.getuid(),
+                    "always": bool(service.get("volume")),
                     "worker": service.get("worker", False),
                     "profiles": [],
                 }

@@ -64,10 +64,15 @@ ALL = {"shop/web", "shop/db", "shop/mailer", "site/web"}
 
 def test_standby_runs_no_worker_and_has_no_way_out_until_it_takes_over(here: Place) -> None:
     become(here, "standby")
-    assert here.docker.closed and running(here) == ALL - {"shop/mailer"}
-    assert "mailer:1" in here.docker.images and not here.docker.of("shop").count("shop-mailer-1")
+    assert here.docker.closed and running(here) == {"shop/db", "site/web"}
+    assert here.docker.of("shop") == ["shop-db-1"], "no one-shot ran on data that is still to come"
     assert not here.apply().changed, "as it should be, for a standby"
     assert not become(here, "standby").changed
+    become(here, "trial")
+    assert here.docker.closed and running(here) == ALL - {"shop/mailer"}
+    assert "shop-seed-1" in here.docker.of("shop")
+    become(here, "standby")
+    assert running(here) == {"shop/db", "site/web"}
     become(here, "serving")
     assert not here.docker.closed and running(here) == ALL - {"shop/mailer"}
     become(here, "active")
@@ -102,7 +107,8 @@ def test_a_release_that_comes_to_a_standby_runs_no_worker_either(here: Place) ->
     deploy = {"before": [{"service": name, "command": ["go"]} for name in ("web", "mailer")]}
     here.write("shop", newer, routes=[ROUTE], backups=[JOB], version="2", deploy=deploy)
     assert not here.apply().errors
-    assert running(here) == ALL - {"shop/mailer"}
+    assert running(here) == {"shop/db", "site/web"} and not here.docker.ran
+    become(here, "trial")
     assert [service for service, _ in here.docker.ran] == ["web"]
     become(here, "active")
     assert running(here) == ALL
@@ -148,7 +154,7 @@ def test_killed_anywhere_a_standby_never_had_a_worker_or_a_way_out(tmp_path: Pat
 
     for point, here, _ in killed_anywhere(tmp_path, prepared, act=lambda here: become(here, "standby")):
         become(here, "standby")
-        assert running(here) == ALL - {"shop/mailer"}, point
+        assert running(here) == {"shop/db", "site/web"}, point
 
 
 def test_a_part_that_nobody_knows_is_told(tmp_path: Path) -> None:
@@ -156,11 +162,11 @@ def test_a_part_that_nobody_knows_is_told(tmp_path: Path) -> None:
     lifecycle.note(layout, PARTS["frozen"])
     assert lifecycle.of(layout).name == "frozen"
     layout.lifecycle.write_text("retired\n")
-    with pytest.raises(DroverError, match="found 'retired'; write one of active, standby, serving, frozen"):
+    with pytest.raises(DroverError, match="found 'retired'; write one of active, standby, trial,"):
         lifecycle.of(layout)
 
 
-@pytest.mark.parametrize("name", ["standby", "serving", "frozen"])
+@pytest.mark.parametrize("name", ["standby", "trial", "serving", "frozen"])
 def test_only_the_generation_in_service_saves(tmp_path: Path, name: str) -> None:
     layout = Layout(tmp_path)
     lifecycle.need_saves(layout, "the other one does")

@@ -483,6 +483,25 @@ def test_order(released: Made, lines: str, data: dict[str, bool], expected: str)
     assert services["two"]["order"] == ("in-place" if expected == "in-place" else "start-first")
 
 
+def test_who_runs_on_each_generation_of_a_host(released: Made) -> None:
+    """Databases and what they need on all, those that act by themselves on one."""
+    text = (
+        "services:\n"
+        "  web: {image: web:1, depends_on: [db, hub]}\n"
+        "  db: {image: 'postgres:17', depends_on: {owner: {condition: service_completed_successfully}},"
+        " volumes: ['kept:/var/lib/postgresql/data']}\n"
+        "  owner: {image: owner:1}\n"
+        "  hub: {image: hub:1}\n"
+        "  mailer: {image: mailer:1, depends_on: [db]}\n"
+        "  poller: {image: poller:1}\n"
+        "volumes: {kept: }\n"
+    )
+    allow = {name: {"no_health_check": "nobody asks it"} for name in ("web", "hub", "mailer", "poller")}
+    found = released(text, workers={"poller": False, "web": True}, allow=allow).manifest["services"]
+    assert {name for name, each in found.items() if each.get("always")} == {"db", "owner"}
+    assert {name for name, each in found.items() if each.get("worker")} == {"mailer", "web"}
+
+
 def test_deploy_is_told_to_the_agent(released: Made) -> None:
     assert released(WEB).manifest["deploy"] == {
         "timeout": 120, "soak": 5, "drain": 10, "before": [], "after": []

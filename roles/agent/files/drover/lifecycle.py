@@ -1,9 +1,9 @@
 # GPL-3.0-or-later
 """Which part this host has among its own generations, and what of a stack runs by it.
 
-A new generation begins as a standby: it has the stacks, and nobody hears of it. When it takes over it serves
-first, and is active once the old one is out of service. The old one is frozen before its last backup: its
-databases run, its data does not change.
+A new generation begins as a standby: it has the databases, and data that is brought to them. In a trial all
+else runs on that data, and nobody hears of it. When it takes over it serves first, and is active once the old
+one is out of service. The old one is frozen before its last backup: its data does not change any more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from drover.layout import Layout
 from drover.release import Manifest, Service
 from drover.run import DroverError
 
-ACTIVE, STANDBY, SERVING, FROZEN = "active", "standby", "serving", "frozen"
+ACTIVE, STANDBY, TRIAL, SERVING, FROZEN = "active", "standby", "trial", "serving", "frozen"
 
 
 class Part(NamedTuple):
@@ -23,7 +23,7 @@ class Part(NamedTuple):
 
     name: str
     workers: bool = False  # act
-    changes: bool = False  # what keeps data may be asked to change it
+    changes: bool = False  # stacks that keep data run, and may change it
     outside: bool = False  # containers reach the outside
     saves: bool = False  # backups are made, certificates asked for
     said: str = ""  # why not, for messages
@@ -33,7 +33,8 @@ PARTS = {
     each.name: each
     for each in (
         Part(ACTIVE, workers=True, changes=True, outside=True, saves=True),
-        Part(STANDBY, changes=True, said="this host is a standby: it has not taken over"),
+        Part(STANDBY, said="this host is a standby: it has not taken over"),
+        Part(TRIAL, changes=True, said="this host is a standby on trial: it has not taken over"),
         Part(SERVING, changes=True, outside=True, said="this host is taking over from another one"),
         Part(FROZEN, outside=True, said="this host is frozen: another one takes over from it"),
     )
@@ -65,14 +66,11 @@ def reduced(wish: Manifest, part: Part) -> Manifest:
     if part.name == ACTIVE or wish.absent:
         return wish
     still = bool(wish.backups) and not part.changes
-    databases = {job.service for job in wish.backups}
 
-    def rests(name: str, service: Service) -> bool:
-        if service.oneshot or name in databases:
-            return False
-        return still or (service.worker and not part.workers)
+    def rests(service: Service) -> bool:
+        return not service.always and (still or (service.worker and not part.workers))
 
-    services = {name: each._replace(rests=rests(name, each)) for name, each in wish.services.items()}
+    services = {name: each._replace(rests=rests(each)) for name, each in wish.services.items()}
     deploy = wish.deploy._replace(
         before=tuple(each for each in wish.deploy.before if not services[each.service].rests),
         after=tuple(each for each in wish.deploy.after if not services[each.service].rests),

@@ -208,8 +208,10 @@ def _because(found: Container) -> str:
 
 
 def _commands(wish: Manifest, facts: Facts, found: Mapping[str, Lineup]) -> Iterator[Step]:
-    """Commands of services of which no container of the release has started yet."""
-    for each in wish.deploy.before if wish.release != facts.current else ():
+    """Commands of services of which no container of the release has started yet; resting ones are late."""
+    for each in wish.deploy.before:
+        if wish.release == facts.current and each.service in facts.seen:
+            continue
         if not any(other.started for other in found[each.service].stays):
             yield Step(BEFORE, f"before {each.service} starts: {shlex.join(each.words)}", each.service)
 
@@ -248,6 +250,9 @@ def _release(wish: Manifest, facts: Facts, steps: Sequence[Step]) -> Iterator[St
 
 
 def _connect(wish: Manifest, proxies: Sequence[Container]) -> Iterator[Step]:
+    """The network is there once somebody is on it."""
+    if wish.routes and all(wish.services[each.service].rests for each in wish.routes):
+        return
     for network in wish.networks:
         for each in proxies:
             if network not in each.networks:

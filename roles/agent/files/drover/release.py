@@ -52,6 +52,7 @@ class Service(NamedTuple):
     secrets: frozenset[str] = frozenset()  # names of its secret files
     secret_env: bool = False  # whether it has a secret environment
     order: str = STOP_FIRST  # how its containers are replaced
+    always: bool = False  # whether it runs whatever part this host has: a database, and what it needs
     worker: bool = False  # whether it acts without being asked
     rests: bool = False  # whether it does not run, by the part that this host has now
 
@@ -176,6 +177,7 @@ def _service(where: str, name: str, raw: Mapping[str, Any]) -> Service:
         secrets=frozenset(_file(each, where) for each in data.get("secrets") or ()),
         secret_env=bool(data.get("secret_env")),
         order=text(data, "order", ORDER, where) if "order" in data else STOP_FIRST,
+        always=flag(data, "always", where),
         worker=flag(data, "worker", where),
     )
 

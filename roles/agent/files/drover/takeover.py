@@ -7,7 +7,7 @@ from drover import lifecycle, outside
 from drover.apply import Answer, Options, apply
 from drover.host import Host
 from drover.layout import PROXY, link
-from drover.lifecycle import ACTIVE, PARTS, STANDBY, Part
+from drover.lifecycle import ACTIVE, PARTS, Part
 from drover.run import DroverError
 from drover.wishes import every, names, standing
 
@@ -15,7 +15,7 @@ from drover.wishes import every, names, standing
 def become(host: Host, name: str) -> Answer:
     """Note the part, then make it so; a way out is closed before anything starts, and opened last."""
     before, part = lifecycle.of(host.layout), PARTS[name]
-    if part.name == STANDBY != before.name and _serves(host):
+    if before.outside and not part.outside and _serves(host):
         raise DroverError(
             f"this host is {before.name} and has stacks: only a new one begins as a standby; "
             "if a rebuild was interrupted, run it again"

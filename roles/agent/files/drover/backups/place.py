@@ -51,8 +51,17 @@ def make(host: Host, wish: Manifest) -> None:
     with locked(host.layout, "create", LOCK_SECONDS, host.say) as whole:
         whole.say(f"{wish.stack}: create")
         there = [each.service for each in of_stack(docker.observe(whole.run), wish.stack) if each.hash]
-        scale = {name: max(there.count(name), each.replicas) for name, each in wish.services.items()}
+        wanted = {name: 0 if each.rests else each.replicas for name, each in wish.services.items()}
+        scale = {name: max(there.count(name), number) for name, number in wanted.items()}
         compose.do(whole.run, compose.create(whole.layout.release(wish.stack, wish.release), wish, scale))
+
+
+def let_go(host: Host) -> bool:
+    """On a host that nobody hears of nothing is kept that a restore replaced; whether it is such a one."""
+    if lifecycle.of(host.layout).outside:
+        return False
+    room.outdated(host, days=0)
+    return True
 
 
 def exchange(

@@ -251,21 +251,22 @@ def _stack(host: Host, restic: Restic, chosen: Sequence[Chosen]) -> dict[str, Ou
         for each, copied in rooms:
             if each.job.name not in kept:
                 room.drop(host, copied)
+    is_kept = not (kept and place.let_go(host))
     if wrong:  # the data came back all the same
         for each in chosen:
             if each.job.name in kept:
                 ledger.accept(host, each.job)
     return {
-        each.job.name: _told(host, each, _outcome(each, kept.get(each.job.name), wrong), began)
+        each.job.name: _told(host, each, _outcome(each, kept.get(each.job.name), wrong, is_kept), began)
         for each in chosen
     }
 
 
-def _outcome(each: Chosen, kept: str | None, wrong: str) -> Outcome:
-    """`kept` is where the data is that was replaced, if it was."""
+def _outcome(each: Chosen, kept: str | None, wrong: str, is_kept: bool) -> Outcome:
+    """`kept` is where the data is that was replaced, if it was, and `is_kept` whether it is still there."""
     if kept is None:
         return Outcome("failed", wrong)
-    text = f"is {each.became}; what was there is kept in {kept}"
+    text = f"is {each.became}" + (f"; what was there is kept in {kept}" if is_kept else "")
     return Outcome("failed", f"{text}; but {wrong}") if wrong else Outcome("ok", text)
 
 
