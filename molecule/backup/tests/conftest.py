@@ -88,6 +88,13 @@ def agent(host: Host) -> Agent:
     return Agent(host)
 
 
+@pytest.fixture(autouse=True)
+def no_copy_left(host: Host) -> Iterator[None]:
+    """A test that failed beside its copy is not the end of the next one."""
+    yield
+    host.run("docker rm -f look; docker volume rm look")
+
+
 @pytest.fixture(scope="session")
 def filled() -> Iterator[Jobs]:
     """Data in every job, and a snapshot of it by the host's own unit; what each is, by job.
