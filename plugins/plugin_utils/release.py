@@ -119,6 +119,7 @@ def manifest(stack: Stack, digests: Mapping[str, str]) -> Data:
         **({"proxy": proxy.manifest(stack.platform)} if stack.name == PROXY else {}),
         "networks": networks.joined_public(stack),
         "backups": backups.jobs(stack),
+        **workers.parts(stack),
         **({"smoke": tests} if tests else {}),
         "data_folders": sorted(
             {folder for name in stack.view.services for folder in _data_folders(stack, name)}

@@ -20,7 +20,8 @@ FIRST_NAME = "0.proxy"
 that sorts before it: for a moment nobody answers, and connections are cut. This one is before any stack's.
 """
 
-HOST_WIDE = (PUBLIC, "private")
+PRIVATE = "private"
+HOST_WIDE = (PUBLIC, PRIVATE)
 CLOSED: Plain = {"internal": True, "driver_opts": {"com.docker.network.bridge.inhibit_ipv4": "true"}}
 
 

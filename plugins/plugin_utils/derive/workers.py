@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..stack import PROXY, Stack, mapping
-from . import backups
+from ..stack import PROXY, Data, Stack, mapping
+from . import backups, networks
 
 
 def is_worker(stack: Stack, name: str) -> bool:
@@ -26,6 +26,15 @@ def always(stack: Stack) -> frozenset[str]:
             found.add(name)
             todo += dict(mapping(stack.services[name], "depends_on"))
     return frozenset(found)
+
+
+def parts(stack: Stack) -> Data:
+    """What of the stack's manifest says where it runs: only what is not usual."""
+    private = any(networks.external_name(stack, name) == networks.PRIVATE for name in stack.view.networks)
+    return {
+        **({"private": True} if private else {}),
+        **({"trial": False} if not stack.data["trial"] else {}),
+    }
 
 
 def waiting(stack: Stack, name: str) -> list[str]:

@@ -142,6 +142,12 @@ STACK = parts(
         in_sample=False,
         example={"hub": False},
     ),
+    trial=boolean(
+        "Whether it is tried on the next generation of its host before that takes over, without a way out; "
+        "false where it is not well without one.",
+        default=True,
+        in_sample=False,
+    ),
     smoke=many(
         "What `drover smoke` asks, to see that the stack works: each entry names a `host`, a `service` or a "
         "`database`.",

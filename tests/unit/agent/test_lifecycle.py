@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from docker_model import Box, Docker, Place, killed_anywhere, place
-from drover import lifecycle, takeover
+from drover import lifecycle, outside, takeover
 from drover.apply import Answer
+from drover.backups import backup
 from drover.layout import Layout
 from drover.lifecycle import PARTS
 from drover.run import DroverError
@@ -60,11 +61,12 @@ def route(here: Place, stack: str) -> str:
 
 
 ALL = {"shop/web", "shop/db", "shop/mailer", "site/web"}
+AT_REST = {"shop/db"}
 
 
 def test_standby_runs_no_worker_and_has_no_way_out_until_it_takes_over(here: Place) -> None:
     become(here, "standby")
-    assert here.docker.closed and running(here) == {"shop/db", "site/web"}
+    assert here.docker.closed and running(here) == AT_REST
     assert here.docker.of("shop") == ["shop-db-1"], "no one-shot ran on data that is still to come"
     assert not here.apply().changed, "as it should be, for a standby"
     assert not become(here, "standby").changed
@@ -72,7 +74,7 @@ def test_standby_runs_no_worker_and_has_no_way_out_until_it_takes_over(here: Pla
     assert here.docker.closed and running(here) == ALL - {"shop/mailer"}
     assert "shop-seed-1" in here.docker.of("shop")
     become(here, "standby")
-    assert running(here) == {"shop/db", "site/web"}
+    assert running(here) == AT_REST
     become(here, "serving")
     assert not here.docker.closed and running(here) == ALL - {"shop/mailer"}
     become(here, "active")
@@ -103,15 +105,109 @@ def test_a_boot_keeps_the_part(here: Place) -> None:
 
 def test_a_release_that_comes_to_a_standby_runs_no_worker_either(here: Place) -> None:
     become(here, "standby")
-    newer = {name: {**each, "image": f"{name}:2"} for name, each in SERVICES.items()}
     deploy = {"before": [{"service": name, "command": ["go"]} for name in ("web", "mailer")]}
-    here.write("shop", newer, routes=[ROUTE], backups=[JOB], version="2", deploy=deploy)
+    here.write("shop", newer(), routes=[ROUTE], backups=[JOB], version="2", deploy=deploy)
     assert not here.apply().errors
-    assert running(here) == {"shop/db", "site/web"} and not here.docker.ran
+    assert running(here) == AT_REST and not here.docker.ran
     become(here, "trial")
     assert [service for service, _ in here.docker.ran] == ["web"]
     become(here, "active")
     assert running(here) == ALL
+
+
+AFTER = {"service": "web", "command": ["tell"]}
+
+
+def test_what_follows_a_deploy_waits_until_the_host_serves(here: Place) -> None:
+    """A trial tells nobody; and it is told once."""
+    become(here, "standby")
+    here.write("shop", SERVICES, routes=[ROUTE], backups=[JOB], version="2", deploy={"after": [AFTER]})
+    assert not here.apply().errors
+    become(here, "trial")
+    become(here, "standby")
+    assert not here.docker.ran
+    become(here, "serving")
+    become(here, "active")
+    become(here, "frozen")
+    become(here, "active")
+    assert [service for service, _ in here.docker.ran] == ["web"]
+
+
+def test_a_backup_before_a_deploy_is_the_other_generations(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "every", lambda *_: pytest.fail("it would be the newest of the repository"))
+    become(here, "standby")
+    become(here, "trial")
+    here.write("shop", newer(), routes=[ROUTE], backups=[JOB], version="2", deploy={"backup": True})
+    assert not here.apply().errors
+    assert running(here) == ALL - {"shop/mailer"}
+
+
+def newer() -> dict[str, dict[str, Any]]:
+    return {name: {**each, "image": f"{name}:2"} for name, each in SERVICES.items()}
+
+
+def test_nothing_new_begins_on_a_frozen_host(here: Place) -> None:
+    assert not here.apply().errors
+    become(here, "frozen")
+    here.write("shop", newer(), routes=[ROUTE], backups=[JOB], version="2")
+    assert "this host is frozen" in here.apply().errors[0]
+    assert here.docker.named("shop-db-1").image == "db:1"
+
+
+def test_a_deploys_command_that_still_runs_holds_up_the_freeze(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deploy was killed; what it does to the data would be in no backup."""
+    assert not here.apply().errors
+    name = "shop-web-before-0-0123456789abcdef"
+    real = here.docker._ps
+    monkeypatch.setattr(
+        here.docker, "_ps", lambda words: name if "oneoff" in " ".join(words) else real(words), raising=False
+    )
+    with pytest.raises(DroverError, match=f"{name} still runs"):
+        become(here, "frozen")
+    assert running(here) == ALL
+
+
+def test_a_stack_that_is_not_well_without_the_outside_is_not_tried(here: Place) -> None:
+    here.write("site", {"web": SERVICES["web"] | {"depends": ""}}, routes=[ROUTE], trial=False)
+    become(here, "standby")
+    become(here, "trial")
+    assert running(here) == {"shop/db", "shop/web"}
+    become(here, "serving")
+    assert running(here) == ALL - {"shop/mailer"} and not here.docker.closed
+
+
+def test_a_stack_on_the_private_network_rests_with_those_that_keep_data(here: Place) -> None:
+    here.write("site", {"web": SERVICES["web"] | {"depends": ""}}, routes=[ROUTE], private=True)
+    assert not here.apply().errors
+    become(here, "frozen")
+    assert running(here) == {"shop/db"}
+
+
+def test_who_stays_between_two_parts_is_told(here: Place) -> None:
+    lifecycle.note(here.layout, PARTS["serving"])
+    since = here.layout.lifecycle.stat().st_mtime
+    assert not lifecycle.stuck(here.layout, since + 3599)
+    assert lifecycle.stuck(here.layout, since + 7300).startswith(
+        "this host is taking over from another one, for 2 h"
+    )
+    lifecycle.note(here.layout, PARTS["active"])
+    assert not lifecycle.stuck(here.layout, since + 7300)
+
+
+def test_a_way_out_that_somebody_opened_is_closed_again(here: Place) -> None:
+    become(here, "standby")
+    here.docker.closed = False  # a flush of all rules
+    assert not here.apply().errors
+    assert here.docker.closed
+
+
+def test_the_way_out_is_closed_whatever_the_uplink_is() -> None:
+    assert 'oifname { "br0", "ens5" } ct state new' in outside.rules({"ens5", "br0"})
+    assert "oifname" not in outside.rules(())
 
 
 def test_only_a_new_host_begins_as_a_standby(here: Place) -> None:
@@ -154,7 +250,7 @@ def test_killed_anywhere_a_standby_never_had_a_worker_or_a_way_out(tmp_path: Pat
 
     for point, here, _ in killed_anywhere(tmp_path, prepared, act=lambda here: become(here, "standby")):
         become(here, "standby")
-        assert running(here) == {"shop/db", "site/web"}, point
+        assert running(here) == AT_REST, point
 
 
 def test_a_part_that_nobody_knows_is_told(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from drover import lifecycle
+from drover.backups import place as backups_place
 from drover.backups.engines import ENGINES
 from drover.backups.engines.postgres import UNLOGGED
 from drover.backups.jobs import Job
@@ -19,6 +21,7 @@ from drover.backups.pitr.moment import Fork
 from drover.backups.pitr.pgbackrest import Base, PgBackRest, ProgramError, inside
 from drover.backups.servers import Server
 from drover.host import Host
+from drover.layout import Layout
 from drover.release import Job as Wanted
 from drover.release import Manifest
 from drover.run import DroverError
@@ -135,6 +138,23 @@ def test_only_finished_files_of_a_log_are_taken(tmp_path: Path) -> None:
     assert archive.Spool(tmp_path / "none").waiting() == []
 
 
+@pytest.mark.parametrize(("part", "left"), [("standby", False), ("trial", False), ("frozen", True)])
+def test_the_log_of_a_host_that_has_not_taken_over_goes_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, left: bool
+) -> None:
+    """A trial's would later be taken for that of the data that came in its place."""
+    host = cast("Host", SimpleNamespace(layout=Layout(tmp_path), say=lambda _: None))
+    job = Job(Manifest("shop"), Wanted("db", "postgres", "db", point_in_time=True))
+    segment = host.layout.spool("shop", "db") / f"{1:024X}"
+    segment.parent.mkdir(parents=True)
+    segment.write_text("log")
+    lifecycle.note(host.layout, lifecycle.PARTS[part])
+    pushed = list[str]()
+    monkeypatch.setattr(archive, "drain", lambda *_: pushed.append(part))
+    backups_place._emptied(host, job)
+    assert segment.exists() == left and pushed == ([part] if left else [])
+
+
 def test_a_link_in_the_folder_leads_nowhere(tmp_path: Path) -> None:
     """The database may put anything there, and root reads it."""
     (tmp_path / "db").mkdir()
@@ -185,7 +205,7 @@ def test_a_segment_of_another_cluster_is_known_by_its_head(tmp_path: Path) -> No
     ],
 )
 def test_a_repository_of_another_cluster_gets_a_base_and_one_that_is_gone_is_told(
-    monkeypatch: pytest.MonkeyPatch, said: str, begins: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, begins: bool
 ) -> None:
     """Whoever brings back what is gone must find nothing new in its place."""
     begun = list[list[str]]()
@@ -210,13 +230,15 @@ def test_a_repository_of_another_cluster_gets_a_base_and_one_that_is_gone_is_tol
     monkeypatch.setattr(archive, "spool", lambda *_: told)
     monkeypatch.setattr(archive, "where", lambda *_: (which, Path()))
     monkeypatch.setattr(subprocess, "Popen", Begun)
-    servant = archive.Servant(cast("Host", SimpleNamespace(layout=None)))
+    servant = archive.Servant(cast("Host", SimpleNamespace(layout=Layout(tmp_path))))
     servant.turn(job)
     servant.turn(job)
     assert begun == ([[archive.DROVER, "backup", "--base", job.name]] if begins else [])
 
 
-def test_a_base_that_fails_is_tried_more_and_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_that_fails_is_tried_more_and_more_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is kept gets one row of each try."""
     begun, missing = list[float](), [True]
     clock = SimpleNamespace(now=1000.0)
@@ -234,7 +256,7 @@ def test_a_base_that_fails_is_tried_more_and_more_seldom(monkeypatch: pytest.Mon
     monkeypatch.setattr(archive, "where", lambda *_: (SimpleNamespace(running=True), Path()))
     monkeypatch.setattr(archive, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(subprocess, "Popen", Failed)
-    servant = archive.Servant(cast("Host", SimpleNamespace(layout=None)))
+    servant = archive.Servant(cast("Host", SimpleNamespace(layout=Layout(tmp_path))))
 
     def turns(seconds: int) -> list[float]:
         begun.clear()
@@ -243,6 +265,10 @@ def test_a_base_that_fails_is_tried_more_and_more_seldom(monkeypatch: pytest.Mon
             clock.now += 1
         return list(begun)
 
+    lifecycle.note(Layout(tmp_path), lifecycle.PARTS["frozen"])
+    assert turns(100) == []
+    lifecycle.note(Layout(tmp_path), lifecycle.PARTS["active"])
+    clock.now = 1000.0
     assert turns(6000) == [0, 60, 180, 420, 900, 1860, 3660, 5460]
     missing[0] = False
     assert turns(2000) == []

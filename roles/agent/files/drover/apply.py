@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from drover import accept, detour, facts, health, moves, record, remove, routes
+from drover import accept, detour, facts, health, moves, outside, record, remove, routes
 from drover.describe import describe
 from drover.docker import Container, observe, of_stack, proxies
 from drover.errors import TROUBLE, StackError
@@ -71,6 +71,8 @@ def apply(
     host: Host, wishes: Wishes, options: Options, told: Mapping[str, Manifest] = MappingProxyType({})
 ) -> Answer:
     """Make it so; in a dry run only say what would be done. `told` are manifests that become wanted."""
+    if not options.check:
+        outside.enforce(host)
     wishes = accept.merged(host.layout, wishes, told, options.check)
     unlisted = accept.unlisted(host.layout, told) if options.complete else ()
     taken = accept.taken(host.layout, told) if options.complete else {}

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from drover import disk, issuing, routes, tls
+from drover import disk, issuing, lifecycle, routes, tls
 from drover.errors import TROUBLE
 from drover.host import Host, locked
 from drover.issuing import Span
@@ -60,7 +60,9 @@ def attend(
     wait: seconds for another drover. only: the stacks it is for. insist: also what failed a moment ago.
     """
     with locked(layout, "certificates", wait, say, file="certificates.lock") as host:
-        new = obtain(host, every(layout, standing).stacks, only, insist) | behind(layout)
+        asks = lifecycle.of(layout).saves  # an issuer counts, and may be led to another host
+        asked = obtain(host, every(layout, standing).stacks, only, insist) if asks else frozenset[str]()
+        new = asked | behind(layout)
         failed: list[str] = []
         if new:
             with locked(layout, "certificates", wait, say) as whole:

@@ -109,9 +109,7 @@ def _answer(wish: argparse.Namespace, host: Host, told: Mapping[str, Manifest]) 
 
 def _certificates(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.certificates import attend, table
-    from drover.lifecycle import need_saves
 
-    need_saves(layout, "the one in service asks for certificates")
     found = attend(layout, wish.wait, _say, insist=wish.now)
     print(json.dumps([each._asdict() for each in found]) if wish.json else table(found))
     return 1 if any(each.problem for each in found) else 0
@@ -213,7 +211,8 @@ def _await_docker(host: Host) -> None:
 
 def _lifecycle(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.lifecycle import of
-    from drover.takeover import become, described, enforce
+    from drover.outside import enforce
+    from drover.takeover import become, described
 
     if wish.enforce:
         enforce(Host(layout, runner(), State(layout.state, write=False), _say))

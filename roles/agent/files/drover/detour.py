@@ -117,6 +117,11 @@ def reached(layout: Layout, each: Container) -> tuple[str, str]:
     return address, next((net for name, net in each.subnets.items() if each.networks[name] == address), "")
 
 
+def uplinks(layout: Layout) -> set[str]:
+    """The interfaces that lead out of the host."""
+    return {interface for interface, to, _ in _routes(layout, 1) if to == ip_network("0.0.0.0/0")}
+
+
 def routed(layout: Layout, subnet: str) -> bool:
     """Whether the loopback reaches containers there: Docker sees to it, or runs a program for each port."""
     for interface, to, _ in _routes(layout, 1):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from drover import windows, wishes
+from drover import lifecycle, windows, wishes
 from drover.host import Host, about
 from drover.layout import Layout
 from drover.plan import Plan
@@ -28,6 +28,10 @@ class Asked(NamedTuple):
 
 def refusals(host: Host, plans: Mapping[str, Plan], asked: Asked, now: float) -> dict[str, str]:
     """Stacks that would change, or come back to what was left, and why that has to stay so."""
+    part = lifecycle.of(host.layout)
+    if part.name == lifecycle.FROZEN:
+        text = f"{part.said}, so that nothing new begins here"
+        return {name: text for name, each in plans.items() if _changes(each)}
     changing = {name: each for name, each in plans.items() if _changes(each) or _comes_back(each)}
     if not changing or asked.force:
         return {}

@@ -1,8 +1,8 @@
 # GPL-3.0-or-later
 """Which part this host has among its own generations, and what of a stack runs by it.
 
-A new generation begins as a standby: it has the databases, and data that is brought to them. In a trial all
-else runs on that data, and nobody hears of it. When it takes over it serves first, and is active once the old
+A new generation begins as a standby: it has the databases, and data that is brought to them. In a trial the
+rest runs on that data, and nobody hears of it. When it takes over it serves first, and is active once the old
 one is out of service. The old one is frozen before its last backup: its data does not change any more.
 """
 
@@ -17,14 +17,18 @@ from drover.run import DroverError
 
 ACTIVE, STANDBY, TRIAL, SERVING, FROZEN = "active", "standby", "trial", "serving", "frozen"
 
+PATIENCE = 3600.0  # seconds that a host may have another part than the active one
+
 
 class Part(NamedTuple):
     """What a host does. Its databases always run."""
 
     name: str
+    serves: bool = False  # stacks that keep no data run
+    changes: bool = False  # those that keep data run, and may change it
     workers: bool = False  # act
-    changes: bool = False  # stacks that keep data run, and may change it
     outside: bool = False  # containers reach the outside
+    archives: bool = False  # logs of databases go to the repository
     saves: bool = False  # backups are made, certificates asked for
     said: str = ""  # why not, for messages
 
@@ -32,11 +36,23 @@ class Part(NamedTuple):
 PARTS = {
     each.name: each
     for each in (
-        Part(ACTIVE, workers=True, changes=True, outside=True, saves=True),
+        Part(ACTIVE, serves=True, changes=True, workers=True, outside=True, archives=True, saves=True),
         Part(STANDBY, said="this host is a standby: it has not taken over"),
-        Part(TRIAL, changes=True, said="this host is a standby on trial: it has not taken over"),
-        Part(SERVING, changes=True, outside=True, said="this host is taking over from another one"),
-        Part(FROZEN, outside=True, said="this host is frozen: another one takes over from it"),
+        Part(TRIAL, serves=True, changes=True, said="this host is a standby on trial: it has not taken over"),
+        Part(
+            SERVING,
+            serves=True,
+            changes=True,
+            outside=True,
+            said="this host is taking over from another one",
+        ),
+        Part(
+            FROZEN,
+            serves=True,
+            outside=True,
+            archives=True,
+            said="this host is frozen: another one takes over from it",
+        ),
     )
 }
 
@@ -52,6 +68,15 @@ def of(layout: Layout) -> Part:
     return PARTS[name]
 
 
+def stuck(layout: Layout, now: float) -> str:
+    """What is wrong with a host that has had another part than the active one for long; else empty."""
+    part = of(layout)
+    if part.name == ACTIVE:
+        return ""
+    age = now - layout.lifecycle.stat().st_mtime
+    return f"{part.said}, for {age / 3600:.0f} h: go on with the rebuild" if age > PATIENCE else ""
+
+
 def note(layout: Layout, part: Part) -> None:
     """From now on this host has this part, also after a boot."""
     if part.name == ACTIVE:
@@ -65,7 +90,8 @@ def reduced(wish: Manifest, part: Part) -> Manifest:
     """What of a stack runs: containers of what rests stay as they are, stopped."""
     if part.name == ACTIVE or wish.absent:
         return wish
-    still = bool(wish.backups) and not part.changes
+    keeps = bool(wish.backups) or wish.private
+    still = not (part.changes if keeps else part.serves) or (part.name == TRIAL and not wish.trial)
 
     def rests(service: Service) -> bool:
         return not service.always and (still or (service.worker and not part.workers))
@@ -73,7 +99,7 @@ def reduced(wish: Manifest, part: Part) -> Manifest:
     services = {name: each._replace(rests=rests(each)) for name, each in wish.services.items()}
     deploy = wish.deploy._replace(
         before=tuple(each for each in wish.deploy.before if not services[each.service].rests),
-        after=tuple(each for each in wish.deploy.after if not services[each.service].rests),
+        after=tuple(each for each in wish.deploy.after if part.outside and not services[each.service].rests),
     )
     return wish._replace(services=services, deploy=deploy, maintenance=wish.maintenance or still)
 

@@ -120,7 +120,7 @@ def plan(
     for name, service in wish.services.items():
         steps += _secrets(name, service, found[name], facts.secrets.get(name, Secrets()), uids)
     steps += [*_release(wish, facts, steps), *_connect(wish, proxies)]
-    steps += [*_route(wish, facts, render(wish, found)), *_after(wish, facts, steps)]
+    steps += [*_route(wish, facts, render(wish, found)), *_after(wish, facts, found, steps)]
     if facts.standby:
         steps.append(Step(STANDBY, "end the standby: a change of the proxy is not finished"))
     return Plan(wish, tuple(steps), tuple(_waits(wish, usual, silent)), found, facts)
@@ -212,13 +212,21 @@ def _commands(wish: Manifest, facts: Facts, found: Mapping[str, Lineup]) -> Iter
     for each in wish.deploy.before:
         if wish.release == facts.current and each.service in facts.seen:
             continue
-        if not any(other.started for other in found[each.service].stays):
+        if not _has_run(found[each.service]):
             yield Step(BEFORE, f"before {each.service} starts: {shlex.join(each.words)}", each.service)
 
 
-def _after(wish: Manifest, facts: Facts, steps: Sequence[Step]) -> Iterator[Step]:
-    """Commands of a release that was not well yet."""
-    for each in wish.deploy.after if steps and not facts.recorded else ():
+def _has_run(found: Lineup) -> bool:
+    return any(each.started for each in found.stays)
+
+
+def _after(
+    wish: Manifest, facts: Facts, found: Mapping[str, Lineup], steps: Sequence[Step]
+) -> Iterator[Step]:
+    """Commands of a release that was not well yet, or of services that have rested so far."""
+    for each in wish.deploy.after if steps else ():
+        if facts.recorded and (each.service in facts.seen or _has_run(found[each.service])):
+            continue
         yield Step(AFTER, f"after it serves, in {each.service}: {shlex.join(each.words)}", each.service)
 
 
@@ -241,7 +249,7 @@ def _release(wish: Manifest, facts: Facts, steps: Sequence[Step]) -> Iterator[St
     if any(step.kind in CREATING for step in steps):
         return
     if wish.release == facts.current:
-        if not facts.recorded:
+        if not facts.recorded and not all(each.rests for each in wish.services.values()):
             yield Step(RECORD, f"record release {wish.release}: nothing is known of it")
         return
     before = facts.before.version if facts.before else ""

@@ -118,6 +118,8 @@ class Manifest(NamedTuple):
     down_page: bool = False  # whether it has a page of its own for when no container answers
     proxy: Proxy | None = None  # the host's; in the manifest of the proxy's own stack
     backups: tuple[Job, ...] = ()
+    private: bool = False  # whether it reaches other stacks by the host's private network
+    trial: bool = True  # whether it is tried without a way out
     smoke: tuple[smoketest.Test, ...] = ()
 
 
@@ -150,6 +152,8 @@ def read(raw: object) -> Manifest:
         down_page=flag(raw, "down_page", where),
         proxy=read_proxy(f"{where}: proxy", raw["proxy"]) if stack == PROXY and "proxy" in raw else None,
         backups=_jobs(f"{where}: backups", raw.get("backups") or (), services),
+        private=flag(raw, "private", where),
+        trial=raw.get("trial") is not False,
         smoke=smoketest.read(f"{where}: smoke", raw.get("smoke") or (), services),
     )
 

@@ -64,8 +64,8 @@ def smoke(layout: Layout, run: Runner, only: str = "") -> dict[str, Any]:
     wishes = every(layout, standing)
     own = [wish for wish in wishes.stacks.values() if not wish.absent and _is_meant(wish.stack, only)]
     odd = {name: text for name, text in wishes.problems.items() if _is_meant(name, only)}
-    if only and not own and not odd:
-        raise DroverError(f"there is no stack {only} on this host")
+    if not own and not odd:
+        raise DroverError(f"there is no stack{f' {only}' if only else ''} on this host")
     containers = observe(run) if any(wish.smoke for wish in own) else ()
     found = [_stack(layout, Here(run, containers, wish, _led(layout, wish.stack))) for wish in own]
     found += [

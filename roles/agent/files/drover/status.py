@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from drover import certificates, lifecycle, record, release, tls
+from drover import certificates, lifecycle, outside, record, release, tls
 from drover.apply import plan_all
 from drover.backups.overview import notes, overview
 from drover.channels import channels
@@ -64,13 +64,15 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
     ]
     saved = overview(host, only)
     count, oldest = _waiting(host)
+    part = lifecycle.stuck(host.layout, time.time()) or outside.wrong(host)
     undelivered = _undelivered(oldest, bool(channels(host.layout)), time.time())
     return {
         **{key: about(host.layout).get(key) for key in ("host", "client", "environment")},
         "lifecycle": lifecycle.of(host.layout).name,
+        "lifecycle_problem": part,
         "fine": bool(lines or not only)
         and all(line.state == FINE for line in lines)
-        and not (undelivered and not only)
+        and not ((undelivered or part) and not only)
         and not any(each.problem for each in certified)
         and not any(each["problem"] for each in saved),
         "stacks": [{**line._asdict(), "since": stamp(line.since)} for line in lines],
@@ -198,6 +200,8 @@ def table(found: Mapping[str, Any]) -> str:
     text += [f"  ! {each['name']}: {each['problem']}" for each in found["certificates"] if each["problem"]]
     text += [f"  ! {each['job']}: {each['problem']}" for each in found["backups"] if each["problem"]]
     text += found["backups_notes"]
+    if found["lifecycle_problem"]:
+        text.append(f"  ! {found['lifecycle_problem']}")
     if not rows:
         text.append("no stack is on this host")
     if found["events_waiting"]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from drover import lifecycle
 from drover.backups import backup, clients, jobs, settings
 from drover.backups.restic import Restic
 from drover.errors import StackError
@@ -14,6 +15,9 @@ LOCK_SECONDS = 3600.0  # a backup of the timer's may be under way
 
 def save(host: Host, stack: str) -> None:
     """Back up all the stack's data; a StackError if any of it could not be."""
+    if not lifecycle.of(host.layout).saves:
+        host.say(f"{stack}: no backup: {lifecycle.of(host.layout).said}")
+        return
     found = settings.need(host.layout)
     chosen = [each for each in jobs.every_job(host.layout) if each.wish.stack == stack]
     with locked(host.layout, "backup", LOCK_SECONDS, host.say, file=clients.LOCK) as alone:

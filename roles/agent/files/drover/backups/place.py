@@ -81,7 +81,11 @@ def exchange(
 
 def _emptied(host: Host, job: Job) -> None:
     """The log of the data that is about to go is whole in the repository, if that answers."""
-    if job.wanted.point_in_time and lifecycle.of(host.layout).saves:
+    if not job.wanted.point_in_time:
+        return
+    if not lifecycle.of(host.layout).archives:
+        archive.discard(host, job)
+    else:
         try:
             archive.drain(host, job, DRAIN_SECONDS)
         except TROUBLE as error:

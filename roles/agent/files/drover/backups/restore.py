@@ -135,7 +135,7 @@ def _moment(host: Host, job: Job, asked: Asked) -> Chosen:
     if asked.at > time.time():
         raise DroverError(f"--at: {stamp(asked.at)} is still to come")
     try:
-        if lifecycle.of(host.layout).saves:
+        if lifecycle.of(host.layout).archives:
             archive.flush(host, job)
     except TROUBLE as error:
         host.say(f"{job.name}: the newest of its log may be missing: {error}")

@@ -78,11 +78,11 @@ def _answer(wish: argparse.Namespace, done: Mapping[str, Outcome], changed: bool
 def _backup(wish: argparse.Namespace, layout: Layout) -> int:
     if wish.tidy:
         return _tidy(layout)
-    if not (wish.init or (wish.last and lifecycle.of(layout).name == lifecycle.FROZEN)):
-        lifecycle.need_saves(layout, "the one in service is backed up")
     with _alone(wish, layout) as (host, restic):
         if wish.init:
             return _init(host, restic)
+        if not (wish.last and lifecycle.of(layout).name == lifecycle.FROZEN):
+            lifecycle.need_saves(layout, "the one in service is backed up")
         found, odd = jobs.known(layout)
         chosen = jobs.chosen(found, [wish.base] if wish.base else wish.targets)
         if wish.accept:
@@ -133,8 +133,8 @@ def _dump(wish: argparse.Namespace, layout: Layout) -> int:
 
 
 def _verify(wish: argparse.Namespace, layout: Layout) -> int:
-    lifecycle.need_saves(layout, "the one in service is verified")
     with _alone(wish, layout) as (host, restic):
+        lifecycle.need_saves(layout, "the one in service is verified")
         done: dict[str, Outcome] = {}
         if not wish.of:
             chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
@@ -194,13 +194,22 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
     if wish.undo:
         return _undo(wish, layout)
     with _alone(wish, layout) as (host, restic):
+        _need_changes(layout)
         chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
         return _answer(wish, back.restore(host, restic, chosen, asked), changed=not wish.check)
+
+
+def _need_changes(layout: Layout) -> None:
+    """What is frozen stays as it was saved last."""
+    part = lifecycle.of(layout)
+    if part.name == lifecycle.FROZEN:
+        raise DroverError(f"{part.said}; its data stays as it is")
 
 
 def _undo(wish: argparse.Namespace, layout: Layout) -> int:
     """On a host without a repository, too."""
     with locked(layout, "restore", wish.wait, _say, wish.who, file=clients.LOCK) as host:
+        _need_changes(layout)
         clients.tidy(host)
         chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
         return _answer(wish, undo(host, chosen, check=wish.check), changed=not wish.check)
@@ -210,6 +219,7 @@ def _import(wish: argparse.Namespace, layout: Layout) -> int:
     """On a host without a repository, too."""
     found, asked = settings.read(layout), importing.Asked(wish.replace, wish.no_owner, wish.check)
     with locked(layout, "import", wish.wait, _say, wish.who, file=clients.LOCK) as host:
+        lifecycle.need_saves(layout, "import into the one in service")
         clients.tidy(host)
         restic = Restic(layout, host.run, found) if found else None
         job = _one_job(layout, wish.job)
@@ -237,8 +247,8 @@ def _moment(text: str) -> float:
 
 
 def _retention(wish: argparse.Namespace, layout: Layout) -> int:
-    lifecycle.need_saves(layout, "the one in service lets backups go")
     with _alone(wish, layout) as (host, restic):
+        lifecycle.need_saves(layout, "the one in service lets backups go")
         found = jobs.every_job(layout)
         done = retention.run(host, restic, found)
         return _answer(wish, {**done, **keep.every(host, restic.settings.max_age, found)})

@@ -102,10 +102,10 @@ def wanted(host: Host) -> list[Job]:
 
 
 def serve(host: Host) -> None:
-    """For ever; only the generation in service has a log to be kept."""
+    """For ever; a host that has not taken over has no log to be kept."""
     servants: dict[str, Servant] = {}
     while True:
-        for job in wanted(host) if lifecycle.of(host.layout).saves else ():
+        for job in wanted(host) if lifecycle.of(host.layout).archives else ():
             servants.setdefault(job.name, Servant(host)).turn(job)
         time.sleep(POLL)
 
@@ -146,6 +146,8 @@ class Servant:
     def _begin_base(self, job: Job, now: float) -> None:
         if now < self._base_rests or (self._base and self._base.poll() is None):
             return
+        if not lifecycle.of(self._host.layout).saves:
+            return
         if not self._mismatch and not is_missing(self._host, job):
             self._base_pause = BASE_AGAIN
         elif where(self._host, job)[0].running:
@@ -159,6 +161,12 @@ def is_missing(host: Host, job: Job) -> bool:
     """Whether the log has nothing to begin from."""
     rows = [row for row in host.state.kept(job.name) if row.kind == BASE and row.result == "ok"]
     return not rows or bool(base.gap(host, job))
+
+
+def discard(host: Host, job: Job) -> None:
+    """What is there is of data that nobody will ask for."""
+    for path in spool(host, job).waiting():
+        path.unlink(missing_ok=True)
 
 
 def drain(host: Host, job: Job, seconds: float = 0.0) -> None:
