@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from shared.scenario import containers, eventually, service, started
 from testinfra.host import Host
 
@@ -14,6 +15,9 @@ from .engines import ENGINES
 
 def networks(host: Host) -> str:
     return str(host.check_output("docker network ls --format '{{.ID}} {{.Name}}' | sort -k 2"))
+
+
+pytestmark = pytest.mark.usefixtures("filled")
 
 
 def test_every_database_volume_and_folder_is_backed_up(host: Host, filled: Jobs, agent: Agent) -> None:
