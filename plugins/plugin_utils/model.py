@@ -11,7 +11,7 @@ from typing import cast
 from . import folders, proxy, shape
 from .checks import backups, certificates, run, secrets
 from .compose import parse
-from .derive.backups import jobs
+from .derive import routes
 from .problem import Path, Problem
 from .schema import PLATFORM, STACK, STACKS
 from .size import TOO_LARGE
@@ -89,9 +89,8 @@ def _add_proxy(model: Model, roots: Sequence[FilePath]) -> None:
 
 
 def _shows_pages(stack: Stack) -> bool:
-    """Whether the proxy may have to show a page in its place; a restore does so for a moment."""
-    restored = stack.platform["backup"]["repository"] and stack.routes and jobs(stack)
-    return bool(stack.data["maintenance"] or stack.data["pages"]["down"] or restored)
+    """Whether the proxy may have to show a page in its place."""
+    return routes.maintained(stack) or bool(stack.data["pages"]["down"])
 
 
 def _add(model: Model, entry: object, path: Path, roots: Sequence[FilePath]) -> None:

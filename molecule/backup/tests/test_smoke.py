@@ -29,11 +29,11 @@ WRONG: dict[str, list[tuple[Asked, str]]] = {
         ({**LEDGER_QUERY, "query": "SELECT count(*) FROM bookings", "at_least": 501}, "500, not 501 or more"),
         ({**LEDGER_QUERY, "query": "DELETE FROM bookings", "answer": ""}, "read-only transaction"),
         ({**LEDGER_QUERY, "query": ESCAPE, "answer": ""}, "syntax error"),
-        ({**LEDGER_QUERY, "query": "SELECT 1", "name": "nobody", "at_least": 1}, "does not exist"),
+        ({**LEDGER_QUERY, "query": "SELECT 1", "name": "nobody", "at_least": 1}, 'database "nobody"'),
     ],
     "shop": [
         ({**SHOP_QUERY, "query": "SELECT COUNT(*) FROM orders", "at_least": 501}, "500, not 501 or more"),
-        ({**SHOP_QUERY, "query": "DELETE FROM orders", "answer": ""}, "READ ONLY"),
+        ({**SHOP_QUERY, "query": "DELETE FROM orders", "answer": ""}, "ERROR 1792"),
         ({**SHOP_QUERY, "query": ESCAPE, "answer": ""}, "Unknown command"),
         ({**SHOP_QUERY, "query": "SELECT 1", "name": "nobody", "at_least": 1}, "Unknown database"),
     ],

@@ -7,7 +7,7 @@ import hashlib
 
 from ..forms import size
 from ..stack import Data, Stack
-from . import apache, secrets
+from . import apache, backups, secrets
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -53,11 +53,17 @@ def shown(stack: Stack) -> Data:
     return {key: True for key, value in found.items() if value}
 
 
+def maintained(stack: Stack) -> bool:
+    """Whether its page of maintenance may be shown: while it says so, is restored, or is frozen."""
+    restored = stack.platform["backup"]["repository"] and stack.routes and backups.jobs(stack)
+    return bool(stack.data["maintenance"] or restored)
+
+
 def pages(stack: Stack) -> dict[str, bytes]:
     """The pages' content by file name."""
     own = {name: path for name, path in stack.data["pages"].items() if path}
     found = {f"{name}.html": (stack.view.folder / path).read_bytes() for name, path in own.items()}
-    usual = {"maintenance.html": PAGE.encode()} if stack.data["maintenance"] else {}
+    usual = {"maintenance.html": PAGE.encode()} if maintained(stack) else {}
     return {**usual, **found}
 
 
