@@ -73,13 +73,14 @@ def test_a_closed_way_out_lets_requests_in(host: Host) -> None:
     """A standby's; this host only borrows the table."""
     web = service(host, "ledger", "web")
     host.check_output(f'docker exec {web} python3 -c "{OUT}"')
-    call = "import sys; sys.path.insert(0, '/opt/drover'); from drover import outside, run; outside"
-    host.check_output(f'python3 -IS -c "{call}.close(run.runner())"')
+    path = "import sys; sys.path.insert(0, '/opt/drover')"
+    table = f"{path}; from drover.outside import rules; print(rules({{'eth0'}}))"
+    host.check_output(f'python3 -IS -c "{table}" | nft -f -')
     try:
         assert host.run(f'docker exec {web} python3 -c "{OUT}"').rc == 1
         assert fetch(host, LEDGER, "/items")[0] == 200
         address = host.check_output("hostname -I").split()[0]
         assert host.run(f"curl -sSm 10 -H 'Host: {LEDGER}' http://{address}/items").rc == 0
     finally:
-        host.check_output(f'python3 -IS -c "{call}.release(run.runner())"')
+        host.check_output("nft delete table inet drover_outside")
     host.check_output(f'docker exec {web} python3 -c "{OUT}"')
