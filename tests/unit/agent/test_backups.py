@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from drover.backups import files, ledger, overview, retention, room
+from drover.backups import backup, files, jobs, ledger, overview, retention, room
 from drover.backups.engines import ENGINES, mariadb, postgres
 from drover.backups.ledger import Complete
 from drover.backups.parts import REST, START, Line, Parts, Reader, differences
 from drover.backups.restic import BUSY, Restic, Snapshot, errors, summary
 from drover.backups.settings import Settings
+from drover.host import Host
 from drover.layout import Layout
-from drover.run import DroverError, Result
-from drover.state import Kept
+from drover.release import Job as Wanted
+from drover.release import Manifest
+from drover.run import DroverError, Result, runner
+from drover.state import Kept, State
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -223,6 +229,113 @@ def test_broken_sqlite_is_told(tmp_path: Path) -> None:
     assert files.broken(tmp_path, ["none"])
 
 
+def spoil(path: Path, at: int) -> None:
+    text = bytearray(path.read_bytes())
+    text[at:] = b"\xa5" * (len(text) - at)
+    path.write_bytes(text)
+
+
+def large(path: Path) -> None:
+    """Of several pages, so that one can be damaged of which SQLite's backup takes no notice."""
+    database(path)
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("INSERT INTO t VALUES (randomblob(20000))")
+        base.commit()
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """A volume with a database, one that SQLite copies though it is damaged, and two that it does not."""
+    place = tmp_path / "volume"
+    place.mkdir()
+    for name in ("good", "damaged", "garbage"):
+        large(place / name)
+    spoil(place / "damaged", 4096)
+    spoil(place / "garbage", 16)
+    (place / os.fsdecode(b"upload\xff\n")).write_bytes(files.MAGIC)
+    return place
+
+
+class TakingIn:
+    """A repository that notes what it is to leave out."""
+
+    settings = Settings("/nowhere", "here", {}, 1.0, 0, 1)
+
+    def __init__(self) -> None:
+        self.without, self.kept = "", list[str]()
+
+    def need_writable(self) -> None: ...
+
+    def take_in(self, words: Sequence[str], *_: object, **__: object) -> Result:
+        self.without = Path(words[-1].partition("=")[2]).read_text("utf-8", "surrogateescape")
+        return Result(0, '{"message_type": "summary", "snapshot_id": "abc"}', "")
+
+    def keep_text(self, text: str, *_: object) -> None:
+        self.kept.append(text)
+
+
+FOLDER = jobs.Job(Manifest("shop"), Wanted("files", jobs.FILES, folder="files"))
+
+
+def backed_up(root: Path, place: Path) -> tuple[TakingIn, backup.Outcome, dict[str, Any]]:
+    """What became of a data folder's backup, and its record."""
+    layout = Layout(root)
+    target = layout.stack("shop") / "data" / "files"
+    target.parent.mkdir(parents=True)
+    place.rename(target)
+    restic, host = TakingIn(), Host(layout, runner(), State(layout.state), lambda _: None)
+    done = backup.tried(host, "backup", "shop/files", lambda: backup.one(host, restic, FOLDER))  # type: ignore[arg-type]
+    (told,) = restic.kept or ["{}"]
+    return restic, done, json.loads(told)
+
+
+def test_a_damaged_database_does_not_end_the_backups_of_its_volume(tmp_path: Path, volume: Path) -> None:
+    """Anybody who may upload a file could."""
+    restic, done, told = backed_up(tmp_path / "host", volume)
+    assert done.result == "ok", done.text
+    assert "garbage: SQLite says: " in done.text and "upload??: SQLite says: " in done.text
+    assert "damaged: SQLite says: " in done.text and "good: " not in done.text
+    left_out = {Path(line).name for line in restic.without.splitlines()}
+    assert {"good", "damaged"} <= left_out and not {"garbage", "upload\udcff\n"} & left_out
+    assert told["databases"] == ["damaged", "good"], "the others are files like any other"
+    assert {"garbage", "upload\udcff\n"} <= {*told["parts"]}
+    assert {*told["damaged"]} == {"damaged", "garbage", "upload\udcff\n"}
+
+
+def test_what_was_damaged_before_is_told_and_what_is_now_fails(tmp_path: Path, volume: Path) -> None:
+    _, _, told = backed_up(tmp_path / "host", volume)
+    place = tmp_path / "copy"
+    shutil.copytree(tmp_path / "host/srv/stacks/shop/data/files", place)
+    assert files.broken(place, told["databases"], told["damaged"]) == []
+    assert "damaged: SQLite says: " in files.notes(told)
+    spoil(place / "good", 4096)
+    (said,) = files.broken(place, told["databases"], told["damaged"])
+    assert said.startswith("good: SQLite says: ") and "\n" not in said
+
+
+def test_a_database_that_is_locked_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BUSY", 0.0)
+    with closing(sqlite3.connect(volume / "good")) as base:
+        base.execute("PRAGMA journal_mode = delete")
+        base.execute("BEGIN EXCLUSIVE")
+        _, done, _ = backed_up(tmp_path / "host", volume)
+    assert done.result == "failed" and "good: SQLite says: database is locked" in done.text
+
+
+def test_a_name_of_several_lines_leaves_nothing_else_out(tmp_path: Path) -> None:
+    database(tmp_path / "x\n*")
+    found = files.look(tmp_path)
+    assert found.databases == ("x\n*",) and files.left_out(tmp_path, found) == ""
+
+
+def test_what_is_noted_of_damage_is_bounded() -> None:
+    told = {"damaged": {f"{number}\x1b[": "a\nb" for number in range(50)}}
+    assert files.notes(told).endswith("; and 45 more") and files.notes(told).isprintable()
+    assert files.notes({}) == files.notes({"damaged": None}) == ""
+
+
 def test_what_changes_meanwhile_is_not_compared(tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         (tmp_path / name).write_text(name)
@@ -373,6 +486,36 @@ def test_on_a_new_host_what_was_before_comes_first() -> None:
     assert ledger.awaited(rows[:1]) is None
     back = [*rows, kept("restore", 2, "ok"), kept("undo", 3, "ok")]
     assert ledger.awaited(back) == rows[-1] and ledger.awaited([*back, kept("accepted", 4, "ok")]) is None
+
+
+class Repository:
+    """What a new host reads of each job: a data snapshot's record, and a verdict."""
+
+    def has_user(self, _: str) -> bool:
+        return False
+
+    def snapshots(self) -> list[Snapshot]:
+        return [
+            snapshot(f"{kind}{number}", number, kind, "job=shop/db", f"of={number}", "result=verified")
+            for number in range(3)
+            for kind in ("record", "verdict")
+        ]
+
+
+def test_a_new_host_learns_all_or_nothing(tmp_path: Path) -> None:
+    """Stopped in between, it would know of some and never learn what is awaited there."""
+    state = State(tmp_path / "state.db")
+    host = Host(Layout(tmp_path), runner(), state, lambda _: None)
+    state.db.execute(
+        "CREATE TRIGGER stop BEFORE INSERT ON kept WHEN (SELECT count(*) FROM kept) > 3"
+        " BEGIN SELECT RAISE(ABORT, 'stopped'); END"
+    )
+    with pytest.raises(sqlite3.Error, match="stopped"):
+        ledger.learn(host, Repository())  # type: ignore[arg-type]
+    state.db.execute("DROP TRIGGER stop")
+    assert state.kept() == []
+    assert ledger.learn(host, Repository()) == 7  # type: ignore[arg-type]
+    assert ledger.awaited(state.kept()) and ledger.learn(host, Repository()) == 0  # type: ignore[arg-type]
 
 
 class Asked:

@@ -117,7 +117,10 @@ def add_verdict(restic: Restic, job: Job, snapshot: str, result: str, text: str)
 
 
 def learn(host: Host, restic: Restic) -> int:
-    """A host that knows of no backup reads the repository's; how many there are."""
+    """A host that knows of no backup reads the repository's; how many there are.
+
+    All of them at once: what stopped in between would be a host that knows of some, and awaits nothing.
+    """
     if host.state.kept():
         return 0
     rows = [Kept("escrow", "", "", time.time(), 0.0, 0, "ok", "")] if restic.has_user("escrow") else []
@@ -129,8 +132,7 @@ def learn(host: Host, restic: Restic) -> int:
             rows.append(Kept("verify", job, tagged(each, OF), each.at, 0.0, 0, tagged(each, RESULT), ""))
     newest = {row.job: row for row in rows if row.kind == "backup"}
     rows += [row._replace(kind=LEARNED) for row in newest.values() if _is_new(host.layout, row)]
-    for row in rows:
-        host.state.keep(row)
+    host.state.keep_all(rows)
     return len(rows)
 
 

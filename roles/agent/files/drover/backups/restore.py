@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from drover import lifecycle
-from drover.backups import jobs, ledger, place, room, verify
+from drover.backups import files, jobs, ledger, place, room, verify
 from drover.backups.backup import Outcome
 from drover.backups.copies import Copy
 from drover.backups.jobs import FILES, Job
@@ -64,6 +64,12 @@ class Chosen(NamedTuple):
     def became(self) -> str:
         """What the data is, once it is restored."""
         return self.moment.said if self.moment else f"as it was at {stamp(self.found.data.at)}"
+
+    @property
+    def noted(self) -> str:
+        """What of it was damaged already when it was backed up, to follow what is said."""
+        text = files.notes(self.told)
+        return f"; {text}" if text else ""
 
     def copy(self, host: Host, place: Room, name: str = "") -> Copy:
         """Where it is restored into."""
@@ -266,7 +272,7 @@ def _outcome(each: Chosen, kept: str | None, wrong: str, is_kept: bool) -> Outco
     """`kept` is where the data is that was replaced, if it was, and `is_kept` whether it is still there."""
     if kept is None:
         return Outcome("failed", wrong)
-    text = f"is {each.became}" + (f"; what was there is kept in {kept}" if is_kept else "")
+    text = f"is {each.became}" + (f"; what was there is kept in {kept}" if is_kept else "") + each.noted
     return Outcome("failed", f"{text}; but {wrong}") if wrong else Outcome("ok", text)
 
 
