@@ -585,6 +585,43 @@ def test_what_is_wrong_with_a_job(rows: list[Kept], now: float, problem: str) ->
     assert overview.line(rows, 26 * HOUR, now)["problem"] == problem
 
 
+class Checked(TakingIn):
+    """A repository of which `restic check` says something, or nothing."""
+
+    wrong = ""
+
+    def snapshots(self, *_: str) -> list[Snapshot]:
+        return []
+
+    def do(self, verb: str, *_: str) -> None:
+        if verb == "check" and self.wrong:
+            raise DroverError(self.wrong)
+
+
+def test_damage_of_the_repository_is_shown_until_a_check_is_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event is told once, and `drover status` is asked for ever."""
+    monkeypatch.setattr(overview.settings, "read", lambda _: Checked.settings)
+    layout, told = Layout(tmp_path), list[str]()
+    monkeypatch.setattr(retention, "report", lambda _, event: told.append(event.body))
+    monkeypatch.setattr(retention.room, "outdated", lambda *_: [])
+    host, restic = Host(layout, runner(), State(layout.state), lambda _: None), Checked()
+    assert (
+        retention.run(host, restic, []) == {} == {**{each["job"]: each for each in overview.overview(host)}}
+    )  # type: ignore[arg-type]
+    restic.wrong = "restic: pack 0af1 is damaged\nand more"
+    assert retention.run(host, restic, [])["repository"].result == "failed"  # type: ignore[arg-type]
+    (found,) = overview.overview(host)
+    assert found["job"] == "repository" and "failed: restic: pack 0af1 is damaged" in found["problem"]
+    assert "and more" not in found["problem"] and overview.overview(host, "shop") == []
+    assert "repository: its check of " in overview.table([found]) and "never" not in overview.table([found])
+    assert len(told) == 1 and len(overview.overview(host)) == 1
+    restic.wrong = ""
+    retention.run(host, restic, [])  # type: ignore[arg-type]
+    assert overview.overview(host) == []
+
+
 # restic
 
 

@@ -20,11 +20,13 @@ from drover.run import DroverError
 from drover.state import Kept
 from drover.table import stamp
 
+REPOSITORY = "repository"  # as it is called among jobs
 DATA, RECORD, VERDICT = "data", "record", "verdict"  # tags
 OF, RESULT = "of=", "result="  # beginnings of tags
 VERIFIED, FAILED, UNVERIFIED = "verified", "failed", "unverified"
 SKEW = 600.0  # seconds that two clocks may differ
 # Kinds of lines.
+CHECK = "check"  # of the repository, or (with a job) of that of its log
 LEARNED, ACCEPTED, UNDONE, SETTLING = "learned", "accepted", "undo", ("restore", "import", "accepted")
 
 
