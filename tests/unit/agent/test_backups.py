@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import io
 import json
 import os
@@ -29,6 +30,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 HOUR = 3600.0
+PROMISED = 256  # MiB for a job
+ROLE = Path(__file__).resolve().parents[3] / "roles/backup"
 
 POSTGRES = rb"""--
 -- PostgreSQL database cluster dump
@@ -607,9 +610,7 @@ def test_damage_of_the_repository_is_shown_until_a_check_is_clean(
     monkeypatch.setattr(retention, "report", lambda _, event: told.append(event.body))
     monkeypatch.setattr(retention.room, "outdated", lambda *_: [])
     host, restic = Host(layout, runner(), State(layout.state), lambda _: None), Checked()
-    assert (
-        retention.run(host, restic, []) == {} == {**{each["job"]: each for each in overview.overview(host)}}
-    )  # type: ignore[arg-type]
+    assert retention.run(host, restic, []) == {} and overview.overview(host) == []  # type: ignore[arg-type]
     restic.wrong = "restic: pack 0af1 is damaged\nand more"
     assert retention.run(host, restic, [])["repository"].result == "failed"  # type: ignore[arg-type]
     (found,) = overview.overview(host)
@@ -649,6 +650,15 @@ def test_locks_of_the_dead_go_where_one_is_in_the_way() -> None:
     codes[:] = [BUSY, 0, BUSY]
     with pytest.raises(DroverError, match="another restic holds the repository's lock"):
         restic.do("prune")
+
+
+@pytest.mark.parametrize("name", ["backup", "verify", "retention"])
+def test_no_timer_takes_the_memory_of_a_host(name: str) -> None:
+    """Whatever a repository has grown to; restic is killed alone, so that somebody is left to tell of it."""
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.read(ROLE / f"templates/etc/systemd/system/drover-{name}.service")
+    assert PROMISED < int(unit["Service"]["MemoryMax"].removesuffix("M")) <= 1024
+    assert unit["Service"]["OOMPolicy"] == "continue"
 
 
 # In place
