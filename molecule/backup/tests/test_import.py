@@ -69,6 +69,8 @@ def test_a_pg_dump_becomes_the_services_database(host: Host, agent: Agent) -> No
     assert "the role readers" in agent.refuses("import", "ledger/db", path, "--replace")
     assert "--replace" in agent.refuses("import", "ledger/db", path, "--no-owner")
     assert "is whole" in host.check_output(f"drover import ledger/db {path} --replace --no-owner --check")
+    (would,) = agent.run("import", "ledger/db", path, "--check")["jobs"].values()
+    assert all(said in would["text"] for said in ("is whole", "say --replace", "the role readers")), would
     assert started(host) == before
     text, content = taken_in(agent, "ledger/db", path, "--replace", "--no-owner")
     assert content == ROWS and "drover-before-ledger-db-" in text, (text, content)

@@ -37,7 +37,10 @@ def test_nothing_changes_by_a_mistake(host: Host, agent: Agent) -> None:
 
 def test_a_dry_run_only_says_what_would_be_done(host: Host, agent: Agent) -> None:
     before = state(host, LEDGER)
-    assert agent.newest("ledger/db")[:8] in host.check_output("drover restore ledger/db --replace --check")
+    for words, in_its_way in {("--replace",): False, (): True}.items():
+        (planned,) = agent.run("restore", "ledger/db", "--check", *words)["jobs"].values()
+        assert agent.newest("ledger/db")[:8] in planned["text"], planned
+        assert ("say --replace" in planned["text"]) is in_its_way, planned
     assert state(host, LEDGER) == before
 
 

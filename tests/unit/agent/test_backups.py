@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import configparser
 import io
+import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from drover.backups import files, ledger, overview, retention, room
+from drover.backups import backup, files, jobs, ledger, overview, retention, room
 from drover.backups.engines import ENGINES, mariadb, postgres
 from drover.backups.ledger import Complete
 from drover.backups.parts import REST, START, Line, Parts, Reader, differences
 from drover.backups.restic import BUSY, Restic, Snapshot, errors, summary
 from drover.backups.settings import Settings
+from drover.host import Host
 from drover.layout import Layout
-from drover.run import DroverError, Result
-from drover.state import Kept
+from drover.release import Job as Wanted
+from drover.release import Manifest
+from drover.run import DroverError, Result, runner
+from drover.state import Kept, State
 from hypothesis import given
 from hypothesis import strategies as some
 
 HOUR = 3600.0
+PROMISED = 256  # MiB for a job
+ROLE = Path(__file__).resolve().parents[3] / "roles/backup"
 
 POSTGRES = rb"""--
 -- PostgreSQL database cluster dump
@@ -223,6 +232,113 @@ def test_broken_sqlite_is_told(tmp_path: Path) -> None:
     assert files.broken(tmp_path, ["none"])
 
 
+def spoil(path: Path, at: int) -> None:
+    text = bytearray(path.read_bytes())
+    text[at:] = b"\xa5" * (len(text) - at)
+    path.write_bytes(text)
+
+
+def large(path: Path) -> None:
+    """Of several pages, so that one can be damaged of which SQLite's backup takes no notice."""
+    database(path)
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("INSERT INTO t VALUES (randomblob(20000))")
+        base.commit()
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """A volume with a database, one that SQLite copies though it is damaged, and two that it does not."""
+    place = tmp_path / "volume"
+    place.mkdir()
+    for name in ("good", "damaged", "garbage"):
+        large(place / name)
+    spoil(place / "damaged", 4096)
+    spoil(place / "garbage", 16)
+    (place / os.fsdecode(b"upload\xff\n")).write_bytes(files.MAGIC)
+    return place
+
+
+class TakingIn:
+    """A repository that notes what it is to leave out."""
+
+    settings = Settings("/nowhere", "here", {}, 1.0, 0, 1)
+
+    def __init__(self) -> None:
+        self.without, self.kept = "", list[str]()
+
+    def need_writable(self) -> None: ...
+
+    def take_in(self, words: Sequence[str], *_: object, **__: object) -> Result:
+        self.without = Path(words[-1].partition("=")[2]).read_text("utf-8", "surrogateescape")
+        return Result(0, '{"message_type": "summary", "snapshot_id": "abc"}', "")
+
+    def keep_text(self, text: str, *_: object) -> None:
+        self.kept.append(text)
+
+
+FOLDER = jobs.Job(Manifest("shop"), Wanted("files", jobs.FILES, folder="files"))
+
+
+def backed_up(root: Path, place: Path) -> tuple[TakingIn, backup.Outcome, dict[str, Any]]:
+    """What became of a data folder's backup, and its record."""
+    layout = Layout(root)
+    target = layout.stack("shop") / "data" / "files"
+    target.parent.mkdir(parents=True)
+    place.rename(target)
+    restic, host = TakingIn(), Host(layout, runner(), State(layout.state), lambda _: None)
+    done = backup.tried(host, "backup", "shop/files", lambda: backup.one(host, restic, FOLDER))  # type: ignore[arg-type]
+    (told,) = restic.kept or ["{}"]
+    return restic, done, json.loads(told)
+
+
+def test_a_damaged_database_does_not_end_the_backups_of_its_volume(tmp_path: Path, volume: Path) -> None:
+    """Anybody who may upload a file could."""
+    restic, done, told = backed_up(tmp_path / "host", volume)
+    assert done.result == "ok", done.text
+    assert "garbage: SQLite says: " in done.text and "upload??: SQLite says: " in done.text
+    assert "damaged: SQLite says: " in done.text and "good: " not in done.text
+    left_out = {Path(line).name for line in restic.without.splitlines()}
+    assert {"good", "damaged"} <= left_out and not {"garbage", "upload\udcff\n"} & left_out
+    assert told["databases"] == ["damaged", "good"], "the others are files like any other"
+    assert {"garbage", "upload\udcff\n"} <= {*told["parts"]}
+    assert {*told["damaged"]} == {"damaged", "garbage", "upload\udcff\n"}
+
+
+def test_what_was_damaged_before_is_told_and_what_is_now_fails(tmp_path: Path, volume: Path) -> None:
+    _, _, told = backed_up(tmp_path / "host", volume)
+    place = tmp_path / "copy"
+    shutil.copytree(tmp_path / "host/srv/stacks/shop/data/files", place)
+    assert files.broken(place, told["databases"], told["damaged"]) == []
+    assert "damaged: SQLite says: " in files.notes(told)
+    spoil(place / "good", 4096)
+    (said,) = files.broken(place, told["databases"], told["damaged"])
+    assert said.startswith("good: SQLite says: ") and "\n" not in said
+
+
+def test_a_database_that_is_locked_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BUSY", 0.0)
+    with closing(sqlite3.connect(volume / "good")) as base:
+        base.execute("PRAGMA journal_mode = delete")
+        base.execute("BEGIN EXCLUSIVE")
+        _, done, _ = backed_up(tmp_path / "host", volume)
+    assert done.result == "failed" and "good: SQLite says: database is locked" in done.text
+
+
+def test_a_name_of_several_lines_leaves_nothing_else_out(tmp_path: Path) -> None:
+    database(tmp_path / "x\n*")
+    found = files.look(tmp_path)
+    assert found.databases == ("x\n*",) and files.left_out(tmp_path, found) == ""
+
+
+def test_what_is_noted_of_damage_is_bounded() -> None:
+    told = {"damaged": {f"{number}\x1b[": "a\nb" for number in range(50)}}
+    assert files.notes(told).endswith("; and 45 more") and files.notes(told).isprintable()
+    assert files.notes({}) == files.notes({"damaged": None}) == ""
+
+
 def test_what_changes_meanwhile_is_not_compared(tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         (tmp_path / name).write_text(name)
@@ -375,6 +491,36 @@ def test_on_a_new_host_what_was_before_comes_first() -> None:
     assert ledger.awaited(back) == rows[-1] and ledger.awaited([*back, kept("accepted", 4, "ok")]) is None
 
 
+class Repository:
+    """What a new host reads of each job: a data snapshot's record, and a verdict."""
+
+    def has_user(self, _: str) -> bool:
+        return False
+
+    def snapshots(self) -> list[Snapshot]:
+        return [
+            snapshot(f"{kind}{number}", number, kind, "job=shop/db", f"of={number}", "result=verified")
+            for number in range(3)
+            for kind in ("record", "verdict")
+        ]
+
+
+def test_a_new_host_learns_all_or_nothing(tmp_path: Path) -> None:
+    """Stopped in between, it would know of some and never learn what is awaited there."""
+    state = State(tmp_path / "state.db")
+    host = Host(Layout(tmp_path), runner(), state, lambda _: None)
+    state.db.execute(
+        "CREATE TRIGGER stop BEFORE INSERT ON kept WHEN (SELECT count(*) FROM kept) > 3"
+        " BEGIN SELECT RAISE(ABORT, 'stopped'); END"
+    )
+    with pytest.raises(sqlite3.Error, match="stopped"):
+        ledger.learn(host, Repository())  # type: ignore[arg-type]
+    state.db.execute("DROP TRIGGER stop")
+    assert state.kept() == []
+    assert ledger.learn(host, Repository()) == 7  # type: ignore[arg-type]
+    assert ledger.awaited(state.kept()) and ledger.learn(host, Repository()) == 0  # type: ignore[arg-type]
+
+
 class Asked:
     """A repository that notes what it is to forget."""
 
@@ -442,6 +588,41 @@ def test_what_is_wrong_with_a_job(rows: list[Kept], now: float, problem: str) ->
     assert overview.line(rows, 26 * HOUR, now)["problem"] == problem
 
 
+class Checked(TakingIn):
+    """A repository of which `restic check` says something, or nothing."""
+
+    wrong = ""
+
+    def snapshots(self, *_: str) -> list[Snapshot]:
+        return []
+
+    def do(self, verb: str, *_: str) -> None:
+        if verb == "check" and self.wrong:
+            raise DroverError(self.wrong)
+
+
+def test_damage_of_the_repository_is_shown_until_a_check_is_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event is told once, and `drover status` is asked for ever."""
+    monkeypatch.setattr(overview.settings, "read", lambda _: Checked.settings)
+    layout, told = Layout(tmp_path), list[str]()
+    monkeypatch.setattr(retention, "report", lambda _, event: told.append(event.body))
+    monkeypatch.setattr(retention.room, "outdated", lambda *_: [])
+    host, restic = Host(layout, runner(), State(layout.state), lambda _: None), Checked()
+    assert retention.run(host, restic, []) == {} and overview.overview(host) == []  # type: ignore[arg-type]
+    restic.wrong = "restic: pack 0af1 is damaged\nand more"
+    assert retention.run(host, restic, [])["repository"].result == "failed"  # type: ignore[arg-type]
+    (found,) = overview.overview(host)
+    assert found["job"] == "repository" and "failed: restic: pack 0af1 is damaged" in found["problem"]
+    assert "and more" not in found["problem"] and overview.overview(host, "shop") == []
+    assert "repository: its check of " in overview.table([found]) and "never" not in overview.table([found])
+    assert len(told) == 1 and len(overview.overview(host)) == 1
+    restic.wrong = ""
+    retention.run(host, restic, [])  # type: ignore[arg-type]
+    assert overview.overview(host) == []
+
+
 # restic
 
 
@@ -469,6 +650,15 @@ def test_locks_of_the_dead_go_where_one_is_in_the_way() -> None:
     codes[:] = [BUSY, 0, BUSY]
     with pytest.raises(DroverError, match="another restic holds the repository's lock"):
         restic.do("prune")
+
+
+@pytest.mark.parametrize("name", ["backup", "verify", "retention"])
+def test_no_timer_takes_the_memory_of_a_host(name: str) -> None:
+    """Whatever a repository has grown to; restic is killed alone, so that somebody is left to tell of it."""
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.read(ROLE / f"templates/etc/systemd/system/drover-{name}.service")
+    assert PROMISED < int(unit["Service"]["MemoryMax"].removesuffix("M")) <= 1024
+    assert unit["Service"]["OOMPolicy"] == "continue"
 
 
 # In place

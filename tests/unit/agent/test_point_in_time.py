@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -16,7 +17,7 @@ from drover.backups.engines import ENGINES
 from drover.backups.engines.postgres import UNLOGGED
 from drover.backups.jobs import Job
 from drover.backups.parts import REST, Parts
-from drover.backups.pitr import REPLAY, archive, base, check, keep, moment, replay
+from drover.backups.pitr import BASE, REPLAY, archive, base, check, keep, moment, replay, state
 from drover.backups.pitr.moment import Fork
 from drover.backups.pitr.pgbackrest import Base, PgBackRest, ProgramError, inside
 from drover.backups.servers import Server
@@ -24,8 +25,8 @@ from drover.host import Host
 from drover.layout import Layout
 from drover.release import Job as Wanted
 from drover.release import Manifest
-from drover.run import DroverError
-from drover.state import Kept
+from drover.run import DroverError, runner
+from drover.state import Kept, State
 
 JOB = Job(
     Manifest("shop"), Wanted("db", "postgres", "db", volume="shop_db", target="/var/lib/postgresql/data")
@@ -116,6 +117,32 @@ def test_nothing_of_a_log_goes_in_doubt(rows: list[tuple[str, float]], said: str
     kept = [Kept(REPLAY, "shop/db", "", at, 0, 0, result, "") for result, at in rows]
     found = keep.doubt(kept, 100, 50)
     assert said in found and bool(said) == bool(found)
+
+
+def test_damage_of_a_log_is_shown_until_a_check_is_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That nothing went since nothing was verified yet is none: others say it."""
+    layout = Layout(tmp_path)
+    host, said = Host(layout, runner(), State(layout.state), lambda _: None), "status: error, missing: 3"
+    monkeypatch.setattr(keep, "where", lambda *_: ("", ""))
+    monkeypatch.setattr(keep, "PgBackRest", lambda *_: SimpleNamespace(do=lambda *words: said))
+    monkeypatch.setattr("drover.backups.backup.report", lambda *_: None)
+    monkeypatch.setattr(state.archive, "problem", lambda *_: "")
+    monkeypatch.setattr(state.archive, "late", lambda *_: 0.0)
+    job = JOB._replace(wanted=JOB.wanted._replace(point_in_time=True))
+
+    def problem() -> str:
+        keep.every(host, DAY, [job])
+        return str(state.of(host, job)["problem"])
+
+    host.state.keep(Kept(BASE, "shop/db", "", 1, 0, 0, "ok", ""))
+    assert problem() == "", "in doubt nothing goes, and nothing is looked through"
+    host.state.keep(Kept(REPLAY, "shop/db", "", time.time(), 0, 0, "verified", ""))
+    for _ in range(2):
+        assert problem() == f"the last check of its log failed: the repository is damaged: {said}"
+    said = "status: ok"
+    assert problem() == ""
 
 
 # What is taken away

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -226,11 +226,15 @@ class State:
 
     def keep(self, row: Kept) -> None:
         """Append one line and drop the oldest beyond the bound."""
+        self.keep_all([row])
+
+    def keep_all(self, rows: Iterable[Kept]) -> None:
+        """The same with many, all or none."""
         with self.db as db:
-            db.execute(
+            db.executemany(
                 "INSERT INTO kept (kind, job, snapshot, at, seconds, bytes, result, text)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
+                rows,
             )
             db.execute(
                 "DELETE FROM kept WHERE kind != 'escrow' AND id <= (SELECT max(id) FROM kept) - ?",

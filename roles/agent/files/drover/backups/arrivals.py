@@ -28,6 +28,10 @@ def plain(dump: IO[bytes], variables: Mapping[str, str]) -> Iterator[bytes]:
     yield from rest(dump)
 
 
+class UnsaidError(DroverError):
+    """What whoever brings it has to say first."""
+
+
 class Way(NamedTuple):
     """`words` is the engine's function that reads the dump. `before` and `after`: statements around it."""
 
@@ -88,7 +92,7 @@ def _database(host: Host, job: Job, dump: Dump, which: Server, no_owner: bool) -
     known = postgres.made_roles(here) | {postgres.own_user(which.variables)}
     missing = sorted(_roles(host, job, dump, which) - known)
     if missing and not no_owner:
-        raise DroverError(
+        raise UnsaidError(
             f"{dump.found.path}: it names {_listed('role', missing)}, not known here. Say --no-owner: what "
             f"is theirs then belongs to {postgres.own_user(which.variables)}, and grants to them are left "
             "out. Or make them in the database first (CREATE ROLE), or bring a pg_dumpall, which has them"

@@ -79,7 +79,7 @@ def one(host: Host, restic: Restic, job: Job) -> Outcome:
     identity, told = work(host, restic, job)
     told["disk"] = jobs.size(jobs.folder(host.layout, host.run, job))
     ledger.add_record(restic, job, identity, told)
-    return Outcome("ok", "", identity, int(told["bytes"]))
+    return Outcome("ok", files.notes(told), identity, int(told["bytes"]))
 
 
 def _decided(host: Host, job: Job) -> None:
@@ -116,12 +116,13 @@ def _database(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]
 
 
 def _volume(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:
-    """The files as they are, and SQLite databases as copies of their own."""
+    """The files as they are, and SQLite databases as copies of their own; a damaged one is a file too."""
     place, staging = jobs.folder(host.layout, host.run, job), host.layout.staging / job.key
     before = files.look(place)
-    told = files.digests(place, files.chosen(before))
     room.need(host.layout.state.parent, sum(before.files[name].size for name in before.databases), 0)
-    files.stage(place, before, staging)
+    damaged = files.stage(place, before, staging)
+    before = files.plain(before, damaged)
+    told = files.digests(place, files.chosen(before))
     without = staging.with_suffix(".without")
     without.write_text(files.left_out(place, before), "utf-8", "surrogateescape")
     words = [str(place), str(staging), f"--exclude-file={without}"]
@@ -132,6 +133,8 @@ def _volume(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:
     if lost or (done.code and not program.errors(done)):
         name, why = lost[0] if lost else ("", done.words)
         raise DroverError(f"{len(lost)} files could not be read: {name}: {why}")
-    found = files.record(before, files.look(place), told, files.digests(staging, before.databases))
+    staged = files.digests(staging, before.databases)
+    damaged |= files.damage(staging, before.databases)  # which SQLite copies as it is
+    found = files.record(before, files.look(place), told, staged, damaged)
     shutil.rmtree(staging)
     return str(program.summary(done)["snapshot_id"]), {**found, "place": str(place), "staging": str(staging)}

@@ -197,7 +197,7 @@ class Copy:
         said = differences(recorded, files.digests(place, recorded))
         if not low <= count <= high:
             said.append(f"{count} files, where there were {low if low == high else f'{low} to {high}'}")
-        return [*said, *files.broken(place, self.told["databases"])]
+        return [*said, *files.broken(place, self.told["databases"], self.told.get("damaged") or ())]
 
     def _samples(self, there: Mapping[str, str]) -> list[str]:
         """Of what did not change while it was dumped; and how much there was, where all was looked at."""
@@ -212,7 +212,7 @@ class Copy:
         """How much is in it, part by part, for a person."""
         if not self.server:
             found = files.look(self.room.place)
-            tops = sorted(_printable(each.name) for each in self.room.place.iterdir())
+            tops = sorted(files.printable(each.name) for each in self.room.place.iterdir())
             more = f" and {len(tops) - TOPS} more" if len(tops) > TOPS else ""
             size = f"{len(found.files) - 1} files and folders, {found.size / 1e6:.1f} MB"
             return {"files": f"{size}: {', '.join(tops[:TOPS])}{more}"}
@@ -247,10 +247,6 @@ class Copy:
                 allowed="No such container",
             )
         self.server = None
-
-
-def _printable(name: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _put(staging: Path, place: Path, name: str) -> None:

@@ -16,9 +16,10 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 from drover.run import DroverError
@@ -29,6 +30,7 @@ TOP = "."  # the folder itself
 SAMPLES = 5_000  # files whose content is compared
 SAMPLED = 512 << 20  # bytes of them at most
 CHUNK = 1 << 20
+NOTES = 5  # damaged databases that are named
 BUSY = 60.0  # seconds that a SQLite database may be locked by its writer
 
 
@@ -98,20 +100,34 @@ def _is_database(place: Path, name: str) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def stage(place: Path, found: Found, staging: Path) -> None:
-    """A whole copy of each SQLite database, at the same path below another folder."""
+def stage(place: Path, found: Found, staging: Path) -> dict[str, str]:
+    """A whole copy of each SQLite database, at the same path below another folder.
+
+    Those of which none can be made, since they are damaged or only begin like one, and what SQLite says.
+    """
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(mode=0o700, parents=True)
+    damaged = {}
     for name in found.databases:
         target = staging / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             _copy(place / name, found.files[name], target)
-        except sqlite3.Error as error:
-            raise DroverError(f"{name}: SQLite says: {error}") from None
+        except sqlite3.OperationalError as error:  # locked, or no room: nothing is known of the file
+            raise DroverError(f"{printable(name)}: SQLite says: {error}") from None
+        except sqlite3.DatabaseError as error:
+            damaged[name] = str(error)
+            target.unlink(missing_ok=True)
+            continue
         seen = found.files[name]
         os.chown(target, seen.owner, seen.group)
         target.chmod(seen.mode & 0o7777)
+    return damaged
+
+
+def plain(found: Found, names: Container[str]) -> Found:
+    """The same with these taken as files like any other."""
+    return found._replace(databases=tuple(each for each in found.databases if each not in names))
 
 
 def _copy(source: Path, seen: Seen, target: Path) -> None:
@@ -150,8 +166,11 @@ def _escaped(path: Path) -> str:
 
 
 def left_out(place: Path, found: Found) -> str:
-    """Lines for restic's file of what it leaves out: the databases themselves, and what is beside them."""
-    names = [name + each for name in found.databases for each in ("", *BESIDE)]
+    """Lines for restic's file of what it leaves out: the databases themselves, and what is beside them.
+
+    A name of several lines would be several patterns: it stays in, and the copy takes its place all the same.
+    """
+    names = [name + each for name in found.databases for each in ("", *BESIDE) if "\n" not in name]
     return "".join(f"{_pattern(place / name)}\n" for name in names)
 
 
@@ -221,7 +240,13 @@ def unchanged(before: Found, after: Found, told: Mapping[str, str]) -> dict[str,
     return {**kept, TOP: told[TOP]} if TOP in told else kept
 
 
-def record(before: Found, after: Found, told: Mapping[str, str], staged: Mapping[str, str]) -> dict[str, Any]:
+def record(
+    before: Found,
+    after: Found,
+    told: Mapping[str, str],
+    staged: Mapping[str, str],
+    damaged: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """What is known of a volume at the time of its snapshot."""
     return {
         "engine": "volume",
@@ -229,19 +254,42 @@ def record(before: Found, after: Found, told: Mapping[str, str], staged: Mapping
         "parts": {**unchanged(before, after, told), **staged},
         "files": sorted((len(counted(before)), len(counted(after)))),
         "databases": list(before.databases),
+        "damaged": dict(damaged),
         "top": [before.files[TOP].mode & 0o7777, before.files[TOP].owner, before.files[TOP].group],
     }
 
 
-def broken(place: Path, databases: Iterable[str]) -> list[str]:
-    """SQLite databases that are not sound."""
-    said = []
+def notes(record: Mapping[str, Any]) -> str:
+    """What a person should know of SQLite databases that were damaged already when they were backed up."""
+    found = dict(record.get("damaged") or {})
+    said = [f"{_told(name, found[name])}, and so it is backed up" for name in sorted(found)]
+    return "; ".join([*said[:NOTES], *([f"and {len(said) - NOTES} more"] if len(said) > NOTES else [])])
+
+
+def damage(place: Path, databases: Iterable[str]) -> dict[str, str]:
+    """SQLite databases that are not sound, and what SQLite says of each."""
+    said = {}
     for name in databases:
         try:
             with closing(sqlite3.connect(f"file:{_escaped(place / name)}?mode=ro", uri=True)) as base:
                 told = base.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.Error as error:
-            told = str(error)
+            told = error
         if told != "ok":
-            said.append(f"{name}: SQLite says: {told}")
+            said[name] = str(told)
     return said
+
+
+def broken(place: Path, databases: Iterable[str], known: Container[str] = ()) -> list[str]:
+    """Those that are not sound, and were when they were backed up: `known` are those that were not."""
+    found = damage(place, databases)
+    return [_told(name, told) for name, told in found.items() if name not in known]
+
+
+def _told(name: str, said: object) -> str:
+    return f"{printable(name)}: SQLite says: {printable(' '.join(str(said).split()))}"
+
+
+def printable(name: str) -> str:
+    """As it can be shown and kept: a file's name may be of any bytes."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

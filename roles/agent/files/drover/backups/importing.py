@@ -40,16 +40,18 @@ def bring_in(host: Host, restic: Restic | None, job: Job, path: Path, asked: Ask
     """What came of it. Nothing is changed where something is in the way."""
     began = time.time()
     found = dumps.recognise(path)
-    refuse(found, job, asked.replace or not place.is_filled(host, job))
+    free = asked.replace or not place.is_filled(host, job)
+    refuse(found, job, free or asked.check)
+    _need_place(host, job)
     if place.lacks(host, job) and not asked.check:
         place.make(host, job.wish)
+        _need_place(host, job)
     host.say(f"{job.name}: read {path}")
     dump = dumps.read(found)
-    way = arrivals.plan(host, job, dump, asked.no_owner)
-    target = jobs.folder(host.layout, host.run, job)
-    room.need(target, dump.weight, restic.settings.reserve if restic else RESERVE)
     if asked.check:
-        return Outcome("would import", _described(dump), bytes=dump.size)
+        return _planned(host, restic, job, dump, asked, free)
+    way = arrivals.plan(host, job, dump, asked.no_owner)
+    _need_room(host, restic, job, dump)
     done = _into_place(host, job, dump, way)
     done = done._replace(bytes=dump.size, seconds=round(time.time() - began, 1))
     host.state.keep(Kept(KIND, job.name, "", began, done.seconds, done.bytes, done.result, done.text))
@@ -64,10 +66,30 @@ def refuse(found: Found, job: Job, free: bool) -> None:
             f"{PEOPLE_SAY[job.wanted.engine]}"
         )
     if not free:
-        raise DroverError(
-            f"nothing was changed: {job.name}: there is data; say --replace to have it replaced (it is kept "
-            "for some days)"
-        )
+        raise DroverError(f"nothing was changed: {job.name}: {place.FILLED}")
+
+
+def _need_place(host: Host, job: Job) -> None:
+    wrong = room.obstacle(host, job)
+    if wrong:
+        raise DroverError(f"nothing was changed: {job.name}: {wrong}")
+
+
+def _need_room(host: Host, restic: Restic | None, job: Job, dump: Dump) -> None:
+    target = jobs.folder(host.layout, host.run, job)
+    room.need(target, dump.weight, restic.settings.reserve if restic else RESERVE)
+
+
+def _planned(host: Host, restic: Restic | None, job: Job, dump: Dump, asked: Asked, free: bool) -> Outcome:
+    """What would come, and what whoever asks has to say first."""
+    unsaid = [] if free else [place.FILLED]
+    try:
+        arrivals.plan(host, job, dump, asked.no_owner)
+    except arrivals.UnsaidError as error:
+        unsaid.append(str(error))
+    _need_room(host, restic, job, dump)
+    text = "".join((_described(dump), *(f"; in its way: {each}" for each in unsaid)))
+    return Outcome("would import", text, bytes=dump.size)
 
 
 def _described(dump: Dump) -> str:

@@ -18,6 +18,10 @@ from drover.wishes import every, standing
 FILES = "volume"  # the engine of what is no database
 
 
+class NotMadeError(DroverError):
+    """A volume that nobody has made yet: there is nothing in it, and nothing else is known of it."""
+
+
 class Job(NamedTuple):
     """One database, volume or data folder of one stack."""
 
@@ -79,7 +83,7 @@ def volume_folder(run: Runner, volume: str) -> Path:
     """Where a volume of Docker's lies; one that is on another machine or mount cannot be looked into."""
     shown = run(["docker", "volume", "inspect", volume])
     if shown.code:
-        raise DroverError(f"there is no volume {volume}; it is made when its stack first runs")
+        raise NotMadeError(f"there is no volume {volume}; it is made when its stack first runs")
     (found,) = json.loads(shown.out)
     if found["Driver"] != "local":
         raise DroverError(

@@ -20,11 +20,13 @@ from drover.run import DroverError
 from drover.state import Kept
 from drover.table import stamp
 
+REPOSITORY = "repository"  # as it is called among jobs
 DATA, RECORD, VERDICT = "data", "record", "verdict"  # tags
 OF, RESULT = "of=", "result="  # beginnings of tags
 VERIFIED, FAILED, UNVERIFIED = "verified", "failed", "unverified"
 SKEW = 600.0  # seconds that two clocks may differ
 # Kinds of lines.
+CHECK = "check"  # of the repository, or (with a job) of that of its log
 LEARNED, ACCEPTED, UNDONE, SETTLING = "learned", "accepted", "undo", ("restore", "import", "accepted")
 
 
@@ -117,7 +119,10 @@ def add_verdict(restic: Restic, job: Job, snapshot: str, result: str, text: str)
 
 
 def learn(host: Host, restic: Restic) -> int:
-    """A host that knows of no backup reads the repository's; how many there are."""
+    """A host that knows of no backup reads the repository's; how many there are.
+
+    All of them at once: what stopped in between would be a host that knows of some, and awaits nothing.
+    """
     if host.state.kept():
         return 0
     rows = [Kept("escrow", "", "", time.time(), 0.0, 0, "ok", "")] if restic.has_user("escrow") else []
@@ -129,8 +134,7 @@ def learn(host: Host, restic: Restic) -> int:
             rows.append(Kept("verify", job, tagged(each, OF), each.at, 0.0, 0, tagged(each, RESULT), ""))
     newest = {row.job: row for row in rows if row.kind == "backup"}
     rows += [row._replace(kind=LEARNED) for row in newest.values() if _is_new(host.layout, row)]
-    for row in rows:
-        host.state.keep(row)
+    host.state.keep_all(rows)
     return len(rows)
 
 

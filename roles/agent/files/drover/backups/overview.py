@@ -9,7 +9,7 @@ from typing import Any
 
 from drover.backups import escrow, jobs, settings
 from drover.backups.jobs import Job
-from drover.backups.ledger import VERIFIED
+from drover.backups.ledger import CHECK, REPOSITORY, VERIFIED
 from drover.backups.pitr import state
 from drover.host import Host
 from drover.layout import Layout
@@ -25,7 +25,7 @@ def overview(host: Host, only: str = "") -> list[dict[str, Any]]:
     if found is None:
         return []
     rows, now = host.state.kept(), time.time()
-    return [
+    lines = [
         _with_log(
             host,
             job,
@@ -38,6 +38,16 @@ def overview(host: Host, only: str = "") -> list[dict[str, Any]]:
         for job in jobs.every_job(host.layout)
         if only in ("", job.wish.stack)
     ]
+    return lines if only else [*lines, *_repository(rows, found.max_age, now)]
+
+
+def _repository(rows: Sequence[Kept], max_age: float, now: float) -> list[dict[str, Any]]:
+    """A line for the repository itself while its last check, or what has to come before one, failed."""
+    last = next((row for row in reversed(rows) if (row.kind, row.job) == (CHECK, "")), None)
+    if last is None or last.result == "ok":
+        return []
+    said = f"its check of {stamp(last.at)} failed: {(last.text.splitlines() or [''])[0]}"
+    return [{"job": REPOSITORY, "engine": "", **line([], max_age, now), "problem": said}]
 
 
 def _with_log(host: Host, job: Job, row: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +128,9 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
             each["problem"],
         )
         for each in found
+        if each["engine"]
     ]
+    odd = [f"{each['job']}: {each['problem']}" for each in found if not each["engine"]]
     logs = [state.line(each["job"], each["point_in_time"]) for each in found if "point_in_time" in each]
-    return "\n".join([*aligned([HEAD, *rows]), *logs]) if rows else "nothing on this host is backed up"
+    lines = aligned([HEAD, *rows]) if rows else ["nothing on this host is backed up"]
+    return "\n".join([*lines, *logs, *odd])

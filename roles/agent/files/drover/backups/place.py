@@ -28,6 +28,9 @@ LOCK_SECONDS = 300.0
 DRAIN_SECONDS = 30.0
 
 
+FILLED = "there is data; say --replace to have it replaced (it is kept for some days)"
+
+
 def is_filled(host: Host, job: Job) -> bool:
     """Whether there is anything that could be lost."""
     try:

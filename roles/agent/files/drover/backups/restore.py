@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from drover import lifecycle
-from drover.backups import jobs, ledger, place, room, verify
+from drover.backups import files, jobs, ledger, place, room, verify
 from drover.backups.backup import Outcome
 from drover.backups.copies import Copy
 from drover.backups.jobs import FILES, Job
@@ -65,6 +65,12 @@ class Chosen(NamedTuple):
         """What the data is, once it is restored."""
         return self.moment.said if self.moment else f"as it was at {stamp(self.found.data.at)}"
 
+    @property
+    def noted(self) -> str:
+        """What of it was damaged already when it was backed up, to follow what is said."""
+        text = files.notes(self.told)
+        return f"; {text}" if text else ""
+
     def copy(self, host: Host, place: Room, name: str = "") -> Copy:
         """Where it is restored into."""
         if self.moment is None:
@@ -80,8 +86,7 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
     chosen = [_choose(host, restic, job, asked) for job in wanted]
     _refuse(host, chosen, asked)
     if not asked.check:
-        for wish in {each.job.wish.stack: each.job.wish for each in _lacking(host, chosen)}.values():
-            place.make(host, wish)
+        _make(host, _lacking(host, chosen), asked)
     _need_room(host, chosen, restic.settings.reserve)
     if asked.check:
         return {each.job.name: Outcome("would restore", _planned(host, each, asked)) for each in chosen}
@@ -97,11 +102,25 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
 
 
 def _refuse(host: Host, chosen: Sequence[Chosen], asked: Asked) -> None:
-    said = [text for each in chosen for text in _refusals(host, each, asked)]
+    """What is in the way; in a dry run only what no word takes out of it."""
+    said = [
+        f"{each.job.name}: {text}"
+        for each in chosen
+        for text in (*_refusals(host, each, asked), *(() if asked.check else _unsaid(host, each, asked)))
+    ]
     if said:
         raise DroverError("nothing was changed: " + "; ".join(said))
     if asked.beside:
         room.need_free(host, asked.beside)
+
+
+def _make(host: Host, lacking: Sequence[Chosen], asked: Asked) -> None:
+    """What of the stacks was never made, of which it can only now be asked whether a copy takes its place."""
+    for wish in {each.job.wish.stack: each.job.wish for each in lacking}.values():
+        place.make(host, wish)
+    said = [] if asked.beside else room.obstacles(host, [each.job for each in lacking])
+    if said:
+        raise DroverError("nothing was restored: " + "; ".join(said))
 
 
 def _lacking(host: Host, chosen: Sequence[Chosen]) -> list[Chosen]:
@@ -157,25 +176,30 @@ def _moment(host: Host, job: Job, asked: Asked) -> Chosen:
 
 
 def _refusals(host: Host, each: Chosen, asked: Asked) -> list[str]:
+    """What cannot be: another engine's data, or a place that nothing can be exchanged for."""
+    if not _fits(each):
+        return [f"the snapshot is of {each.told['engine']}, not {each.job.wanted.engine}"]
+    wrong = "" if asked.beside else room.obstacle(host, each.job)
+    return [wrong] if wrong else []
+
+
+def _fits(each: Chosen) -> bool:
+    return bool(each.told["engine"] == each.job.wanted.engine)
+
+
+def _unsaid(host: Host, each: Chosen, asked: Asked) -> list[str]:
+    """What whoever asks has to say first."""
     said = []
-    if each.told["engine"] != each.job.wanted.engine:
-        said.append(
-            f"{each.job.name}: the snapshot is of {each.told['engine']}, not {each.job.wanted.engine}"
-        )
-        return said
-    if each.job.wanted.engine != FILES:
+    if _fits(each) and each.job.wanted.engine != FILES:
         image = each.job.wish.services[each.job.wanted.service].image
         before, now = _version(str(each.told["image"])), _version(image)
         if before != now and not asked.other_version:
             said.append(
-                f"{each.job.name}: the snapshot was taken with {each.told['image']}, and {image} runs: "
-                "take the version back, or say --other-version"
+                f"the snapshot was taken with {each.told['image']}, and {image} runs: take the version back, "
+                "or say --other-version"
             )
     if not asked.beside and not asked.replace and place.is_filled(host, each.job):
-        said.append(
-            f"{each.job.name}: there is data; say --replace to have it replaced (it is kept for "
-            "some days), or --beside NAME to look first"
-        )
+        said.append(f"{place.FILLED}, or --beside NAME to look first")
     return said
 
 
@@ -196,12 +220,13 @@ def _planned(host: Host, each: Chosen, asked: Asked) -> str:
         if rows
         else "not known, nothing was verified here"
     )
-    place = f"beside as {asked.beside}" if asked.beside else "into place"
+    target = f"beside as {asked.beside}" if asked.beside else "into place"
     age = (time.time() - each.found.data.at) / 3600
     verdict = each.found.verdict or "not verified yet, which the restore does"
+    unsaid = "".join(f"; in its way: {text}" for text in _unsaid(host, each, asked))
     if each.moment:
-        return f"{each.said} {place}; expected time: {last}"
-    return f"{each.said} ({age:.1f} h old, {verdict}) {place}; expected time: {last}"
+        return f"{each.said} {target}; expected time: {last}{unsaid}"
+    return f"{each.said} ({age:.1f} h old, {verdict}) {target}; expected time: {last}{each.noted}{unsaid}"
 
 
 # Beside
@@ -266,7 +291,7 @@ def _outcome(each: Chosen, kept: str | None, wrong: str, is_kept: bool) -> Outco
     """`kept` is where the data is that was replaced, if it was, and `is_kept` whether it is still there."""
     if kept is None:
         return Outcome("failed", wrong)
-    text = f"is {each.became}" + (f"; what was there is kept in {kept}" if is_kept else "")
+    text = f"is {each.became}" + (f"; what was there is kept in {kept}" if is_kept else "") + each.noted
     return Outcome("failed", f"{text}; but {wrong}") if wrong else Outcome("ok", text)
 
 

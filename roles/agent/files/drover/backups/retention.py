@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from drover.backups import ledger, room
 from drover.backups.backup import Outcome
 from drover.backups.jobs import Job
-from drover.backups.ledger import DATA, FAILED, OF, VERIFIED, Complete
+from drover.backups.ledger import CHECK, DATA, FAILED, OF, REPOSITORY, VERIFIED, Complete
 from drover.backups.restic import Restic
 from drover.errors import TROUBLE
 from drover.host import Host
+from drover.record import redactor
 from drover.report import Event, report
 from drover.run import DroverError
+from drover.state import Kept
 
 PARTS = 10  # the share of the repository's data that is read each time: a tenth
 KEY = "retention"
@@ -30,20 +32,31 @@ def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]
             done[job.name] = one(host, restic, job, time.time())
         except TROUBLE as error:
             done[job.name] = Outcome("refused", str(error))
-    try:
-        restic.need_writable()
-        _orphans(restic)
-        restic.do("prune", "--max-unused=10%")
-        week = int(time.time() // (7 * 86400)) % PARTS + 1
-        restic.do("check", f"--read-data-subset={week}/{PARTS}")
-    except TROUBLE as error:
-        done["repository"] = Outcome("failed", str(error))
+    checked = _checked(host, restic)
+    if checked.result != "ok":
+        done[REPOSITORY] = checked
     gone = room.outdated(host, restic.settings.safety_days)
     if gone:
         host.say(f"removed what restores replaced: {', '.join(gone)}")
     wrong = [f"{name}: {each.text}" for name, each in done.items() if each.result != "ok"]
     if wrong:
         report(host, Event(KEY, "failure", "Old backups were not removed", "\n".join(wrong)))
+    return done
+
+
+def _checked(host: Host, restic: Restic) -> Outcome:
+    """Prune and check the whole. What came of it stays known until it comes out otherwise."""
+    began, done = time.time(), Outcome("ok", "")
+    try:
+        restic.need_writable()
+        _orphans(restic)
+        restic.do("prune", "--max-unused=10%")
+        week = int(began // (7 * 86400)) % PARTS + 1
+        restic.do("check", f"--read-data-subset={week}/{PARTS}")
+    except TROUBLE as error:
+        done = Outcome(FAILED, redactor(host.layout)(str(error)))
+    seconds = round(time.time() - began, 1)
+    host.state.keep(Kept(CHECK, "", "", began, seconds, 0, done.result, done.text))
     return done
 
 

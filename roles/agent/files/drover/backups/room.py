@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,15 +107,41 @@ def _gigabytes(size: float) -> str:
 # In place
 
 
+def obstacle(host: Host, job: Job) -> str:
+    """Why no copy can take the place of the job's data, asked before one is filled; empty if one can."""
+    try:
+        _exchangeable(host, job)
+    except jobs.NotMadeError:
+        return ""
+    except DroverError as error:
+        return str(error)
+    return ""
+
+
+def obstacles(host: Host, wanted: Iterable[Job]) -> list[str]:
+    """The same of several, each with its name."""
+    return [f"{job.name}: {text}" for job in wanted if (text := obstacle(host, job))]
+
+
+def _exchangeable(host: Host, job: Job) -> Path:
+    """Where the data is. Between it and a copy, which is made in the folder above, there may be no mount."""
+    target = jobs.folder(host.layout, host.run, job)
+    above = host.layout.stack(job.wish.stack) / "data" if job.wanted.folder else target.parent.parent
+    for each in (target, *target.parents):
+        if each == above:
+            break
+        if os.path.ismount(each):
+            raise DroverError(f"{each} is a mount of its own, which nothing can take the place of")
+    return target
+
+
 def exchange(host: Host, job: Job, room: Room) -> str:
     """The copy takes the place of the data at one moment; what was there is kept. Its name.
 
     The copy is named like what it will hold before the moment, so that nothing ever takes the old data for
     something to be thrown away.
     """
-    target = jobs.folder(host.layout, host.run, job)
-    if os.path.ismount(target):
-        raise DroverError(f"{job.name}: {target} is a mount of its own, which nothing can take the place of")
+    target = _exchangeable(host, job)
     name = f"{_kept(job)}{time.strftime(STAMP)}"
     if room.is_volume:
         kept = _volume(host, name, f"{BEFORE}={job.name}").place

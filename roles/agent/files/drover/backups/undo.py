@@ -27,6 +27,7 @@ def undo(host: Host, wanted: Sequence[Job], *, check: bool) -> dict[str, Outcome
         for job in wanted
         if job.wanted.point_in_time
     ]
+    said += room.obstacles(host, wanted)
     if said:
         raise DroverError(f"nothing was changed: {'; '.join(said)}")
     rooms = [(job, each) for job, each in found if each]

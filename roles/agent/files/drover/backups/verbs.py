@@ -195,8 +195,16 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
         return _undo(wish, layout)
     with _alone(wish, layout) as (host, restic):
         _need_changes(layout)
-        chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
-        return _answer(wish, back.restore(host, restic, chosen, asked), changed=not wish.check)
+        chosen, odd = _wanted(wish, layout)
+        done = back.restore(host, restic, chosen, asked)
+        return _answer(wish, {**done, **odd}, changed=not wish.check)
+
+
+def _wanted(wish: argparse.Namespace, layout: Layout) -> tuple[list[jobs.Job], dict[str, Outcome]]:
+    """The jobs that were asked for. Whoever wants all of them has to hear of stacks that cannot be read."""
+    found, problems = jobs.known(layout)
+    odd = {name: Outcome("failed", f"nothing of it comes back: {text}") for name, text in problems.items()}
+    return jobs.chosen(found, [wish.target] if wish.target else []), {} if wish.target else odd
 
 
 def _need_changes(layout: Layout) -> None:
@@ -211,8 +219,9 @@ def _undo(wish: argparse.Namespace, layout: Layout) -> int:
     with locked(layout, "restore", wish.wait, _say, wish.who, file=clients.LOCK) as host:
         _need_changes(layout)
         clients.tidy(host)
-        chosen = jobs.chosen(jobs.every_job(layout), [wish.target] if wish.target else [])
-        return _answer(wish, undo(host, chosen, check=wish.check), changed=not wish.check)
+        chosen, odd = _wanted(wish, layout)
+        done = undo(host, chosen, check=wish.check)
+        return _answer(wish, {**done, **odd}, changed=not wish.check)
 
 
 def _import(wish: argparse.Namespace, layout: Layout) -> int:

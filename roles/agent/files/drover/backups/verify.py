@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from drover.backups import jobs, ledger, room
+from drover.backups import files, jobs, ledger, room
 from drover.backups.backup import Outcome, tried
 from drover.backups.copies import Copy, passing
 from drover.backups.jobs import Job
@@ -56,7 +56,7 @@ def judged(host: Host, restic: Restic, found: Complete, what: Copied, spoil: str
     except room.NoRoomError as error:
         return Outcome(ledger.UNVERIFIED, str(error), found.data.identity, size)
     said = compared(host, restic, found, what, spoil)
-    result, text = (ledger.FAILED, "\n".join(said)) if said else (ledger.VERIFIED, "")
+    result, text = (ledger.FAILED, "\n".join(said)) if said else (ledger.VERIFIED, files.notes(what.told))
     if not spoil:
         ledger.add_verdict(restic, what.job, found.data.identity, result, text)
     return Outcome(result, text, found.data.identity, size)

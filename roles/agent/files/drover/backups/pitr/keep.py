@@ -39,8 +39,11 @@ def one(host: Host, max_age: float, job: Job) -> Outcome:
     program.do("expire")
     # It ends with 0 whatever it finds.
     said = program.do("--output=text", "--verbose", "verify")
-    if GOOD not in said:
-        raise DroverError(f"the repository is damaged: {damage(said)}")
+    wrong = "" if GOOD in said else f"the repository is damaged: {damage(said)}"
+    result = ledger.FAILED if wrong else "ok"
+    host.state.keep(Kept(ledger.CHECK, job.name, "", time.time(), 0.0, 0, result, wrong))
+    if wrong:
+        raise DroverError(wrong)
     return Outcome("ok", "")
 
 

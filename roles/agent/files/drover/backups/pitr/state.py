@@ -46,6 +46,7 @@ def _wrong(rows: Sequence[Kept]) -> str:
     for kind, what in (
         (BASE, "the last base backup failed"),
         (REPLAY, "the log's verification failed"),
+        (ledger.CHECK, "the last check of its log failed"),
     ):
         row = last.get(kind)
         if row and row.result == ledger.FAILED:
