@@ -24,7 +24,13 @@ Data = dict[str, Any]
 FORMAT = 1
 BAR = 24  # characters of the longest step's bar
 VERBS = {"rebuild": "Rebuild", "retire": "Retirement"}
-OPEN = "not finished"
+
+
+class Wrong(str):
+    """Our own word for what is not well; the same word of somebody else's is none."""
+
+
+OPEN, DIFFERS = Wrong("not finished"), Wrong("DIFFERS")
 POINT = ("at", "snapshot", "how")
 LISTS = {
     "compared": ("what", "before", "after", "equal"),
@@ -132,7 +138,7 @@ def _facts(found: Data) -> Iterator[Row]:
 
 def _compared(found: Data) -> list[Row]:
     return [
-        (each["what"], each["before"], each["after"], "equal" if each["equal"] else "DIFFERS")
+        (each["what"], each["before"], each["after"], "equal" if each["equal"] else DIFFERS)
         for each in found["compared"]
     ]
 
@@ -237,7 +243,7 @@ def _step_rows(found: Data) -> Iterator[list[str]]:
 
 
 def _cell(value: str) -> str:
-    wrong = ' class="wrong"' if value in ("DIFFERS", OPEN) else ""
+    wrong = ' class="wrong"' if isinstance(value, Wrong) else ""
     return f"<td{wrong}>{escape(_visible(value))}</td>"
 
 

@@ -173,7 +173,7 @@ def test_without_a_journal_there_is_no_report() -> None:
 
 
 ANY = st.text(max_size=12) | st.sampled_from(
-    ["<script>alert(1)</script>", "\x1b[31m", '"><b>', "&amp;", "]]>"]
+    ["<script>alert(1)</script>", "\x1b[31m", '"><b>', "&amp;", "]]>", "not finished", "DIFFERS"]
 )
 
 
