@@ -143,16 +143,26 @@ def learn_host_key(name: str, address: str) -> bool:
     if done.returncode:
         return False
     with locked():
-        forget_host_key(address)
-        with KNOWN_HOSTS.open("a") as file:
-            file.write(f"{address} {' '.join(done.stdout.split()[:2])}\n")
+        _write_known([*_known_but(address), f"{address} {' '.join(done.stdout.split()[:2])}\n"])
     return True
 
 
 def forget_host_key(address: str) -> None:
     if KNOWN_HOSTS.exists():
-        lines = KNOWN_HOSTS.read_text().splitlines(keepends=True)
-        KNOWN_HOSTS.write_text("".join(line for line in lines if line.split()[0] != address))
+        _write_known(_known_but(address))
+
+
+def _known_but(address: str) -> list[str]:
+    """The lines of all other hosts."""
+    text = KNOWN_HOSTS.read_text() if KNOWN_HOSTS.exists() else ""
+    return [line for line in text.splitlines(keepends=True) if line.split()[0] != address]
+
+
+def _write_known(lines: list[str]) -> None:
+    """At once: an ssh to another host that reads it meanwhile finds that one's key."""
+    beside = KNOWN_HOSTS.with_name(f"{KNOWN_HOSTS.name}.new")
+    beside.write_text("".join(lines))
+    beside.replace(KNOWN_HOSTS)
 
 
 def ssh(address: str, *command: str) -> list[str]:
