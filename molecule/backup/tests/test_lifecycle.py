@@ -42,6 +42,7 @@ def test_a_frozen_host_changes_none_of_its_data(
     assert not host.run("drover apply --check --json").stdout.count('"changed": true')
     assert "this host is frozen" in host.check_output("drover status || true")
     assert "this host is frozen" in agent.refuses("backup", "ledger")
+    assert "its data stays as it is" in agent.refuses("restore", "ledger/db", "--replace")
     known = agent.newest("ledger/db")
     host.check_output("systemctl start drover-backup.service drover-verify.service")
     assert agent.newest("ledger/db") == known

@@ -269,3 +269,14 @@ def test_only_the_generation_in_service_saves(tmp_path: Path, name: str) -> None
     lifecycle.note(layout, PARTS[name])
     with pytest.raises(DroverError, match=r"^this host is .*; the other one does$"):
         lifecycle.need_saves(layout, "the other one does")
+
+
+@pytest.mark.parametrize("name", [*PARTS])
+def test_only_a_frozen_hosts_data_stays_as_it_is(tmp_path: Path, name: str) -> None:
+    layout = Layout(tmp_path)
+    lifecycle.note(layout, PARTS[name])
+    if name == "frozen":
+        with pytest.raises(DroverError, match=r"this host is frozen: .*; its data stays as it is"):
+            lifecycle.need_changes(layout)
+    else:
+        lifecycle.need_changes(layout)

@@ -66,6 +66,17 @@ class Answer(NamedTuple):
             "diff": {"before": self.before, "after": self.after},
         }
 
+    def text(self, check: bool) -> str:
+        """For a person."""
+        notes = [f"warning: {text}" for text in self.warnings]
+        if not self.changed and not self.errors:
+            return "\n".join([f"nothing to do: {len(self.plans)} stacks are as they should be", *notes])
+        lines = []
+        for name, each in self.plans.items():
+            verb = "would" if check else "not finished" if name in self.failed else "done"
+            lines += [f"{verb}: {name}: {step.text}" for step in each.steps]
+        return "\n".join([*lines, *notes, *(f"error: {error}" for error in self.errors)])
+
 
 def apply(
     host: Host, wishes: Wishes, options: Options, told: Mapping[str, Manifest] = MappingProxyType({})

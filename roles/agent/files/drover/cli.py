@@ -116,7 +116,7 @@ def _certificates(wish: argparse.Namespace, layout: Layout) -> int:
 
 
 def _told(wish: argparse.Namespace, answer: Answer, check: bool = False) -> int:
-    print(json.dumps(answer.data()) if wish.json else readable(answer, check))
+    print(json.dumps(answer.data()) if wish.json else answer.text(check))
     return 1 if answer.errors else 0
 
 
@@ -169,18 +169,6 @@ def _lock(wish: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
-def readable(answer: Answer, check: bool) -> str:
-    """The answer for a person."""
-    notes = [f"warning: {text}" for text in answer.warnings]
-    if not answer.changed and not answer.errors:
-        return "\n".join([f"nothing to do: {len(answer.plans)} stacks are as they should be", *notes])
-    lines = []
-    for name, plan in answer.plans.items():
-        verb = "would" if check else "not finished" if name in answer.failed else "done"
-        lines += [f"{verb}: {name}: {step.text}" for step in plan.steps]
-    return "\n".join([*lines, *notes, *(f"error: {error}" for error in answer.errors)])
-
-
 def _boot(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.apply import Options, apply
     from drover.guard import standing
@@ -194,7 +182,7 @@ def _boot(wish: argparse.Namespace, layout: Layout) -> int:
             docker_is_silent(host, str(failure))
             raise
         answer = apply(host, every(layout, standing(host.state.marks())), Options("boot"))
-    print(json.dumps(answer.data()) if wish.json else readable(answer, False))
+    print(json.dumps(answer.data()) if wish.json else answer.text(False))
     return 1 if answer.errors else 0
 
 

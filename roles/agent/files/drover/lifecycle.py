@@ -109,3 +109,10 @@ def need_saves(layout: Layout, what: str) -> None:
     part = of(layout)
     if not part.saves:
         raise DroverError(f"{part.said}; {what}")
+
+
+def need_changes(layout: Layout) -> None:
+    """Refuse what would change data that stays as it was saved last."""
+    part = of(layout)
+    if part.name == FROZEN:
+        raise DroverError(f"{part.said}; its data stays as it is")

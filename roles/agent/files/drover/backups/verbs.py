@@ -194,7 +194,7 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
     if wish.undo:
         return _undo(wish, layout)
     with _alone(wish, layout) as (host, restic):
-        _need_changes(layout)
+        lifecycle.need_changes(layout)
         chosen, odd = _wanted(wish, layout)
         done = back.restore(host, restic, chosen, asked)
         return _answer(wish, {**done, **odd}, changed=not wish.check)
@@ -207,17 +207,10 @@ def _wanted(wish: argparse.Namespace, layout: Layout) -> tuple[list[jobs.Job], d
     return jobs.chosen(found, [wish.target] if wish.target else []), {} if wish.target else odd
 
 
-def _need_changes(layout: Layout) -> None:
-    """What is frozen stays as it was saved last."""
-    part = lifecycle.of(layout)
-    if part.name == lifecycle.FROZEN:
-        raise DroverError(f"{part.said}; its data stays as it is")
-
-
 def _undo(wish: argparse.Namespace, layout: Layout) -> int:
     """On a host without a repository, too."""
     with locked(layout, "restore", wish.wait, _say, wish.who, file=clients.LOCK) as host:
-        _need_changes(layout)
+        lifecycle.need_changes(layout)
         clients.tidy(host)
         chosen, odd = _wanted(wish, layout)
         done = undo(host, chosen, check=wish.check)
