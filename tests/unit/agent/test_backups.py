@@ -591,12 +591,14 @@ def test_what_is_wrong_with_a_job(rows: list[Kept], now: float, problem: str) ->
 class Checked(TakingIn):
     """A repository of which `restic check` says something, or nothing."""
 
-    wrong = ""
+    wrong, parts = "", list[str]()
 
     def snapshots(self, *_: str) -> list[Snapshot]:
         return []
 
-    def do(self, verb: str, *_: str) -> None:
+    def do(self, verb: str, *words: str) -> None:
+        if verb == "check":
+            self.parts.append(words[0].partition("=")[2])
         if verb == "check" and self.wrong:
             raise DroverError(self.wrong)
 
@@ -618,9 +620,14 @@ def test_damage_of_the_repository_is_shown_until_a_check_is_clean(
     assert "and more" not in found["problem"] and overview.overview(host, "shop") == []
     assert "repository: its check of " in overview.table([found]) and "never" not in overview.table([found])
     assert len(told) == 1 and len(overview.overview(host)) == 1
-    restic.wrong = ""
+    restic.wrong, week = "", retention.time.time() // (7 * 86400)
+    monkeypatch.setattr(retention.time, "time", lambda: (week + 1) * 7 * 86400 + 1)
+    restic.parts.clear()
     retention.run(host, restic, [])  # type: ignore[arg-type]
     assert overview.overview(host) == []
+    assert len(restic.parts) == 2, "the part of that week was looked at again, and not only the next one"
+    retention.run(host, restic, [])  # type: ignore[arg-type]
+    assert restic.parts[2:] == restic.parts[1:2]
 
 
 # restic

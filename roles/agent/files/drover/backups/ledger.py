@@ -146,6 +146,12 @@ def _is_new(layout: Layout, row: Kept) -> bool:
         return True
 
 
+def unclean(rows: Iterable[Kept]) -> list[Kept]:
+    """Checks of the repository that failed, until one of the same part (its `snapshot`) does not."""
+    last = {row.snapshot: row for row in rows if (row.kind, row.job) == (CHECK, "")}
+    return [row for row in last.values() if row.result == FAILED]
+
+
 def awaited(rows: Iterable[Kept]) -> Kept | None:
     """Of a job's lines: the snapshot from before this host, if its data neither came back nor was given up.
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drover.backups import escrow, jobs, settings
+from drover.backups import escrow, jobs, ledger, settings
 from drover.backups.jobs import Job
-from drover.backups.ledger import CHECK, REPOSITORY, VERIFIED
+from drover.backups.ledger import REPOSITORY, VERIFIED
 from drover.backups.pitr import state
 from drover.host import Host
 from drover.layout import Layout
@@ -42,12 +42,12 @@ def overview(host: Host, only: str = "") -> list[dict[str, Any]]:
 
 
 def _repository(rows: Sequence[Kept], max_age: float, now: float) -> list[dict[str, Any]]:
-    """A line for the repository itself while its last check, or what has to come before one, failed."""
-    last = next((row for row in reversed(rows) if (row.kind, row.job) == (CHECK, "")), None)
-    if last is None or last.result == "ok":
-        return []
-    said = f"its check of {stamp(last.at)} failed: {(last.text.splitlines() or [''])[0]}"
-    return [{"job": REPOSITORY, "engine": "", **line([], max_age, now), "problem": said}]
+    """A line for the repository itself while a check of it, or what has to come before one, failed."""
+    said = [
+        f"its check of {stamp(row.at)} failed: {(row.text.splitlines() or [''])[0]}"
+        for row in ledger.unclean(rows)[:1]
+    ]
+    return [{"job": REPOSITORY, "engine": "", **line([], max_age, now), "problem": text} for text in said]
 
 
 def _with_log(host: Host, job: Job, row: dict[str, Any]) -> dict[str, Any]:

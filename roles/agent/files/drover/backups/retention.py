@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from drover.backups import ledger, room
 from drover.backups.backup import Outcome
@@ -45,19 +46,32 @@ def run(host: Host, restic: Restic, chosen: Iterable[Job]) -> dict[str, Outcome]
 
 
 def _checked(host: Host, restic: Restic) -> Outcome:
-    """Prune and check the whole. What came of it stays known until it comes out otherwise."""
+    """Prune, and check this week's part of the data; before it, parts in which something was found."""
+    done = _noted(host, "", partial(_pruned, restic))
+    week = f"{int(time.time() // (7 * 86400)) % PARTS + 1}/{PARTS}"
+    found = [row.snapshot for row in ledger.unclean(host.state.kept()) if row.snapshot]
+    for part in dict.fromkeys([*found, week]) if done.result == "ok" else ():
+        said = _noted(host, part, partial(restic.do, "check", f"--read-data-subset={part}"))
+        done = said if done.result == "ok" else done
+    return done
+
+
+def _noted(host: Host, part: str, work: Callable[[], object]) -> Outcome:
+    """What came of it, which stays known until it comes out otherwise."""
     began, done = time.time(), Outcome("ok", "")
     try:
-        restic.need_writable()
-        _orphans(restic)
-        restic.do("prune", "--max-unused=10%")
-        week = int(began // (7 * 86400)) % PARTS + 1
-        restic.do("check", f"--read-data-subset={week}/{PARTS}")
+        work()
     except TROUBLE as error:
         done = Outcome(FAILED, redactor(host.layout)(str(error)))
     seconds = round(time.time() - began, 1)
-    host.state.keep(Kept(CHECK, "", "", began, seconds, 0, done.result, done.text))
+    host.state.keep(Kept(CHECK, "", part, began, seconds, 0, done.result, done.text))
     return done
+
+
+def _pruned(restic: Restic) -> None:
+    restic.need_writable()
+    _orphans(restic)
+    restic.do("prune", "--max-unused=10%")
 
 
 def one(host: Host, restic: Restic, job: Job, now: float) -> Outcome:
