@@ -10,6 +10,7 @@ import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .oncalendar import is_calendar
 from .words import strange
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -17,8 +18,6 @@ _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _SIZE = re.compile(r"([1-9][0-9]{0,8})([kmg])b?\Z")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_CALENDAR = re.compile(r"[A-Za-z0-9 *:/.,~_-]{1,200}\Z")
-_OFTEN = re.compile("(minute|hour|dai|week|month|quarter|semiannual|year|annual)ly")
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
 
 
@@ -82,8 +81,7 @@ def _timezone(value: str) -> bool:
 
 
 def _calendar(value: str) -> bool:
-    """What systemd may take as OnCalendar: numbers, or one word for how often."""
-    return _OFTEN.fullmatch(value) is not None or bool(_CALENDAR.match(value) and re.search("[0-9]", value))
+    return is_calendar(value, _timezone)
 
 
 FORMS: dict[str, Form] = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import cast
 
@@ -100,15 +100,21 @@ def _add(model: Model, entry: object, path: Path, roots: Sequence[FilePath]) -> 
     broken = {str(problem.path[len(path)]) if len(problem.path) > len(path) else "name" for problem in wrong}
     if not broken & _FOR_READING:
         healthy = {key: value for key, value in cast(Data, entry).items() if key not in broken}
-        _understood(model, cast(Data, shape.filled(healthy, STACK)), path, roots, broken)
+        stack = _understood(model, cast(Data, shape.filled(healthy, STACK)), path, roots, broken)
+        said = cast(Data, entry).get("backup")
+        if stack and isinstance(said, bool):
+            at, fix = (*path, "backup"), backups.instead(stack, said)
+            model.problems = [replace(each, fix=fix) if each.path == at else each for each in model.problems]
 
 
-def _understood(model: Model, data: Data, path: Path, roots: Sequence[FilePath], broken: set[str]) -> None:
+def _understood(
+    model: Model, data: Data, path: Path, roots: Sequence[FilePath], broken: set[str]
+) -> Stack | None:
     """A stack whose files can be read; `broken` keys are left out of its data."""
     model.names.append((path, data["name"]))
     if data["state"] == "absent":
         model.absent.append(data)
-        return
+        return None
     if data["data"] == "delete":
         found = Problem(
             (*path, "data"), "found delete for a stack that is present", "write state: absent, or keep"
@@ -116,12 +122,14 @@ def _understood(model: Model, data: Data, path: Path, roots: Sequence[FilePath],
         model.problems.append(found)
     folder = _folder(model, data, path, roots)
     if folder is None:
-        return
+        return None
     stack = Stack(path, data, parse.read(folder, folders.label(folder), variables(data)), model.platform)
     model.problems += stack.view.problems
-    if stack.view.services:
-        model.stacks.append(stack)
-        model.problems += _further(stack, run.one_stack(stack, broken))
+    if not stack.view.services:
+        return None
+    model.stacks.append(stack)
+    model.problems += _further(stack, run.one_stack(stack, broken))
+    return stack
 
 
 def _further(stack: Stack, problems: Iterator[Problem]) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from .forms import mistake
@@ -26,6 +27,7 @@ _CALLED = {
     "map": "a mapping",
     "dict": "a mapping",
 }
+_KEY = re.compile("[a-z]+(_[a-z]+)*")
 _UNSAID: tuple[object, ...] = (None, "", [], {}, ())
 
 
@@ -50,6 +52,8 @@ def _wrong_type(value: object, key: Key, path: Path) -> Problem:
     found = (
         kind(value) if key.secret else f"{kind(value)} ({quoted(value)})" if _plain(value) else kind(value)
     )
+    if key.choices:
+        return Problem(path, f"found {found}", f"write one of: {listed(key.choices)}")
     advice = "put it in quotes" if key.kind == "text" and _plain(value) else f"write {_CALLED[key.kind]}"
     return Problem(path, f"found {found} instead of {_CALLED[key.kind]}", advice)
 
@@ -107,7 +111,7 @@ def _map(value: object, key: Key, path: Path) -> Iterator[Problem]:
 
 def _dict(value: object, key: Key, path: Path) -> Iterator[Problem]:
     assert isinstance(value, Mapping)  # noqa: S101
-    for name, item in value.items():
+    for name, item in _guarded(value, key):
         if name not in key.keys:
             yield _unknown(name, key, path)
         elif item is not None or key.keys[name].required:
@@ -117,10 +121,18 @@ def _dict(value: object, key: Key, path: Path) -> Iterator[Problem]:
             yield Problem(path, f'the key "{name}" is missing', f"write {name}: {_hint(inner)}")
 
 
-def _unknown(name: object, key: Key, path: Path) -> Problem:
+def _guarded(value: Mapping[str, object], key: Key) -> Iterator[tuple[str, object]]:
+    """Its entries. What looks like a key and has a value is one, and no secret that was typed there."""
+    for name, item in value.items():
+        is_key = name in key.keys or (item is not None and _KEY.fullmatch(str(name)))
+        yield Unshown(name) if key.secret and not is_key else name, item
+
+
+def _unknown(name: str, key: Key, path: Path) -> Problem:
     odd = strange(str(name))
     found = f"it holds {odd}" if odd else f"no such key{close_to(str(name), key.keys)}"
-    return Problem((*path, _name(name, key)), found, f"write one of: {listed(key.keys)}")
+    shown = name if isinstance(name, Unshown) else quoted(str(name)).strip('"')
+    return Problem((*path, shown), found, f"write one of: {listed(key.keys)}")
 
 
 def _hint(key: Key) -> str:

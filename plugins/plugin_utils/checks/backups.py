@@ -37,10 +37,29 @@ def problems(stack: Stack) -> Iterator[Problem]:
         yield stack.problem(("deploy", "backup"), "there is no repository for backups", fix)
 
 
+def instead(stack: Stack, said: bool) -> str:
+    """What to write where one word was said of all that the stack keeps."""
+    names = _known(stack)
+    if not names:
+        return "remove it: the stack keeps no data"
+    if said:
+        return "remove it: all that the stack keeps is backed up"
+    return f"write {{{listed(f'{name}: false' for name in names)}}}"
+
+
+def _known(stack: Stack) -> list[str]:
+    return sorted({*backups.databases(stack), *(name for _, name in backups.volumes(stack))})
+
+
 def _unknown(stack: Stack) -> Iterator[Problem]:
-    known = sorted({*backups.databases(stack), *(name for _, name in backups.volumes(stack))})
+    known, kinds = _known(stack), backups.databases(stack)
+    holding = {name: backups.data_mount(stack, name, kind) for name, kind in kinds.items()}
+    holders = {mount.name: name for name, mount in holding.items() if mount}
     for name in stack.data["backup"]:
-        if name not in known:
+        if name in holders and name not in known:
+            found = f"{quoted(name)} is the data of {holders[name]}"
+            yield stack.problem(("backup", name), found, f"write {holders[name]}")
+        elif name not in known:
             found = f"the stack keeps no data called {quoted(name)}{close_to(name, known)}"
             yield stack.problem(
                 ("backup", name), found, f"write one of: {listed(known)}" if known else "remove it"

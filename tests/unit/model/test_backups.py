@@ -170,6 +170,26 @@ def test_what_is_left_out_by_name(released: Released, wrong: Wrong) -> None:
     assert "write one of: cache, common, media/large, prepared, uploads" in found
 
 
+def test_a_database_s_own_volume_has_the_database_s_name(wrong: Wrong) -> None:
+    for place in ("kept", "./kept"):
+        text = OTHER.replace("MINE", place) + "volumes: {kept: }\n"
+        found = wrong(text, backup={"kept": False})
+        assert 'backup.kept: "kept" is the data of db; write db' in found
+        assert wrong(text, backup={"db": False}) == ""
+
+
+def test_one_word_for_a_whole_stack(wrong: Wrong) -> None:
+    found = wrong(EVERYTHING, FILES, backup=False)
+    names = ("cache", "common", "media/large", "prepared", "uploads")
+    fix = ", ".join(f"{name}: false" for name in names)
+    assert found.endswith(f"backup: found true or false (false) instead of a mapping; write {{{fix}}}")
+    assert wrong(EVERYTHING, FILES, backup=dict.fromkeys(names, False)) == ""
+    assert "write a mapping" in wrong(EVERYTHING, FILES, backup="x")
+    assert "remove it: all that the stack keeps is backed up" in wrong(EVERYTHING, FILES, backup=True)
+    stateless = "services: {web: {image: 'web:1', healthcheck: {test: [CMD, x]}}}"
+    assert "remove it: the stack keeps no data" in wrong(stateless, backup=False)
+
+
 def test_a_one_shot_of_a_database_s_image_is_none(released: Released) -> None:
     more = "  seed: {image: 'postgres:17.5', restart: 'no', volumes: ['seed:/seed']}\n"
     file = f"services:\n  db: {{image: 'postgres:17.5', volumes: ['a:/var/lib/postgresql']}}\n{more}"
@@ -349,6 +369,13 @@ def test_repositories(wrong: Wrong, repository: str) -> None:
         ),
         ({"schedule": "often"}, 'schedule: "often" is not a time as systemd'),
         ({"verify": "*-*-* 04:40:00; rm"}, "is not a time as systemd"),
+        ({"schedule": "daily at 3"}, 'schedule: "daily at 3" is not a time as systemd'),
+        ({"verify": "0 3 * * *"}, 'verify: "0 3 * * *" is not a time as systemd'),
+        (
+            {"max_age_hour": 5},
+            'backup.max_age_hour: no such key; did you mean "max_age_hours"?; write',
+        ),
+        ({"frequency": "daily"}, "drover_platform.backup.frequency: no such key; write one of: repository, "),
         ({"max_age_hours": 0}, "max_age_hours: 0 is too small"),
         ({"reserve": "2"}, 'reserve: "2" is not a size'),
         ({"safety_days": 0}, "safety_days: 0 is too small"),

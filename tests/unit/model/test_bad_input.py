@@ -45,6 +45,8 @@ DATA = [
     ({"backup": {"a b": False}}, '"a b" is not a name that a backup can have'),
     ({"backup": {"db": False}}, 'backup.db: the stack keeps no data called "db"; remove it'),
     ({"deploy": {"backup": "after"}}, "deploy.backup: found"),
+    ({"deploy": {"backup": True}}, "found true or false (true); write one of: never, before"),
+    ({"state": 1}, "state: found a number (1); write one of: present, absent"),
     ({"deploy": {"backup": "before"}}, "deploy.backup: there is no repository for backups"),
     ({"deploy": {"soak": -1}}, "deploy.soak: -1 is too small"),
     ({"deploy": {"drain": 1.5}}, "is not a whole number"),
@@ -373,6 +375,15 @@ VALUES = [
 def test_a_secret_at_the_wrong_place_is_not_quoted(wrong: Wrong, place: Any, value: str) -> None:
     found = wrong(WEB, **place(value))
     assert found and "4nary" not in found
+
+
+def test_a_key_beside_secrets_is_named_where_it_has_a_value(wrong: Wrong) -> None:
+    """Without one, or with other characters than keys have, it may be a secret that was typed there."""
+    for place in ("alerts", "backup"):
+        assert f"drover_platform.{place}.channel: no such key" in wrong(WEB, platform={place: {"channel": 5}})
+        for given in ({"correcthorse": None}, {"Correcthorse": 1}, {"correcthorse9": 1}):
+            found = wrong(WEB, platform={place: given})
+            assert f"drover_platform.{place}.…: no such key" in found and "orrecthorse" not in found
 
 
 @pytest.mark.parametrize(
