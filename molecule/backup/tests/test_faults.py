@@ -98,6 +98,51 @@ def test_a_password_that_is_not_the_databases_any_more(host: Host, agent: Agent)
     agent.backup("shop/db")
 
 
+OLDER = """#!/bin/sh
+if [ "$1" = --help ]; then exec echo "pg_dumpall extracts a PostgreSQL database cluster."; fi
+server="$(psql -XAtq --no-password -d template1 -c 'SHOW server_version')"
+echo "pg_dumpall: error: aborting because of server version mismatch" >&2
+echo "pg_dumpall: detail: server version: $server; pg_dumpall version: 9.6.24" >&2
+exit 1
+"""
+# Docker's program, but for what a container finds first on its PATH.
+FIRST = """#!/bin/sh
+if [ "$1" != run ]; then exec DOCKER "$@"; fi
+shift
+exec DOCKER run --mount=type=bind,source=/root/older/client,target=/older,readonly --env=PATH=/older:PATH "$@"
+"""
+
+
+@pytest.fixture
+def older(host: Host) -> Iterator[str]:
+    """The beginning of a command, for which PostgreSQL's client is an old one.
+
+    A stand-in, by the words of the real one: clients have the image of their server, and here is one of each.
+    """
+    path = host.check_output(f"docker exec {service(host, 'ledger', 'db')} printenv PATH")
+    first = FIRST.replace("PATH=/older:PATH", f"PATH=/older:{path}").replace(
+        "DOCKER", host.check_output("command -v docker")
+    )
+    host.check_output(
+        f"mkdir -p /root/older/client && cd /root/older && cat >docker <<'END'\n{first}END\n"
+        f"cat >client/pg_dumpall <<'END'\n{OLDER}END\nchmod -R a+rX . && chmod a+x docker client/pg_dumpall"
+    )
+    yield "PATH=/root/older:$PATH"
+    host.check_output("rm -r /root/older")
+
+
+@pytest.mark.usefixtures("nothing_counts")
+def test_a_client_that_is_older_than_its_server(host: Host, agent: Agent, older: str) -> None:
+    before = taken(host, "ledger/db")
+    forget_events(host)
+    done = host.run(f"{older} drover backup ledger/db --json")
+    said = json.loads(done.stdout)["jobs"]["ledger/db"]
+    assert done.rc == 1 and said["result"] == "failed", said
+    assert "server version mismatch" in said["text"] and "server version: 1" in said["text"], said
+    assert taken(host, "ledger/db") == before and events(host) == ["backup:ledger/db"]
+    assert "server version mismatch" in agent.listed()["ledger/db"]["problem"]
+
+
 @pytest.mark.usefixtures("nothing_counts")
 def test_a_dump_that_is_cut_off(host: Host, agent: Agent) -> None:
     """Some databases of it are already with restic."""
