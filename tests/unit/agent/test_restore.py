@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from drover.arguments import parser
-from drover.backups import arrivals, clients, importing, jobs, place, restore, room, verbs
+from drover.backups import arrivals, choice, clients, importing, jobs, place, restore, room, verbs
 from drover.backups.backup import Outcome
 from drover.backups.ledger import Complete
 from drover.backups.restic import Snapshot
@@ -71,13 +71,13 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     told = {"engine": jobs.FILES, "bytes": 5, "image": "postgres:17.4"}
     none = Snapshot("0123456789", 1.0, frozenset(), (), "")
 
-    def choose(_: Host, __: object, job: jobs.Job, ___: object) -> restore.Chosen:
-        return restore.Chosen(job, Complete(none, none), told)
+    def choose(_: Host, __: object, job: jobs.Job, ___: object) -> choice.Chosen:
+        return choice.Chosen(job, Complete(none, none), told)
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it began")
 
-    monkeypatch.setattr(restore, "_choose", choose)
+    monkeypatch.setattr(choice, "choose", choose)
     monkeypatch.setattr(place, "lacks", lambda *_: False)
     for module, name in ((room, "make"), (place, "make"), (place, "exchange")):
         monkeypatch.setattr(module, name, never)
@@ -85,7 +85,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def restored(host: Host, *wanted: jobs.Job, **asked: Any) -> dict[str, Outcome]:
-    return restore.restore(host, Repository, wanted, restore.Asked(**asked))  # type: ignore[arg-type]
+    return restore.restore(host, Repository, wanted, choice.Asked(**asked))  # type: ignore[arg-type]
 
 
 # A dry run

@@ -1,89 +1,34 @@
 # GPL-3.0-or-later
 """`drover restore`: a snapshot becomes a copy, the copy is compared, and only then it takes the data's place.
 
-All that takes time is done while the stack serves; the rest is place.py's.
+All that takes time is done while the stack serves; the rest is place.py's. Which snapshot it is, choice.py
+says; a copy that is only looked into is beside.py's.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
-from drover import lifecycle
-from drover.backups import files, jobs, ledger, place, room, verify
+from drover.backups import beside, choice, jobs, ledger, place, room, verify
 from drover.backups.backup import Outcome
-from drover.backups.copies import Copy
+from drover.backups.choice import Asked, Chosen
 from drover.backups.jobs import FILES, Job
-from drover.backups.ledger import Complete
-from drover.backups.pitr import REPLAY, archive
-from drover.backups.pitr import moment as moments
-from drover.backups.pitr.moment import Moment, NotCoveredError
-from drover.backups.pitr.pgbackrest import PgBackRest, where
-from drover.backups.pitr.replay import Replay
-from drover.backups.restic import Restic, Snapshot
+from drover.backups.pitr import REPLAY
+from drover.backups.restic import Restic
 from drover.backups.room import Room
 from drover.errors import TROUBLE
 from drover.host import Host
 from drover.record import redactor
 from drover.run import DroverError
 from drover.state import Kept
-from drover.table import stamp
-
-
-class Asked(NamedTuple):
-    """Which snapshot, where to, and what whoever asks has thought of."""
-
-    snapshot: str = ""
-    at: float = 0.0
-    latest: bool = False  # as far as the log goes
-    transaction: int = 0  # just before this one was committed
-    verified: bool = False
-    beside: str = ""  # name of a copy to look into
-    replace: bool = False  # there is data, and it may be replaced
-    other_version: bool = False  # the database's version may be another one
-    check: bool = False
-
-
-class Chosen(NamedTuple):
-    """One job on its way back."""
-
-    job: Job
-    found: Complete
-    told: Mapping[str, Any]
-    moment: Moment | None = None  # out of the log, not out of a snapshot
-
-    @property
-    def said(self) -> str:
-        """Which data it is."""
-        if self.moment:
-            return f"the log {self.moment.said}, from the base of {stamp(self.moment.base.at)}"
-        return f"snapshot {self.found.data.identity[:8]} of {stamp(self.found.data.at)}"
-
-    @property
-    def became(self) -> str:
-        """What the data is, once it is restored."""
-        return self.moment.said if self.moment else f"as it was at {stamp(self.found.data.at)}"
-
-    @property
-    def noted(self) -> str:
-        """What of it was damaged already when it was backed up, to follow what is said."""
-        text = files.notes(self.told)
-        return f"; {text}" if text else ""
-
-    def copy(self, host: Host, place: Room, name: str = "") -> Copy:
-        """Where it is restored into."""
-        if self.moment is None:
-            return Copy(host, self.job, self.told, place, name)
-        program = PgBackRest(host, self.job, where(host, self.job)[1])
-        return Replay(host, program, self.moment, self.told, place, name)
 
 
 def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> dict[str, Outcome]:
     """All of them or, where something is in the way, none."""
     if asked.beside and len(wanted) != 1:
         raise DroverError("--beside is for one database or volume: name it as STACK/NAME")
-    chosen = [_choose(host, restic, job, asked) for job in wanted]
+    chosen = [choice.choose(host, restic, job, asked) for job in wanted]
     _refuse(host, chosen, asked)
     if not asked.check:
         _make(host, _lacking(host, chosen), asked)
@@ -91,7 +36,9 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
     if asked.check:
         return {each.job.name: Outcome("would restore", _planned(host, each, asked)) for each in chosen}
     if asked.beside:
-        return {each.job.name: _beside(host, restic, each, asked.beside) for each in chosen}
+        (each,), began = chosen, time.time()
+        done = beside.make(host, restic, each, asked.beside)
+        return {each.job.name: _told(host, each, done, began, "beside")}
     return {
         name: done
         for stack in dict.fromkeys(each.job.wish.stack for each in chosen)
@@ -133,46 +80,6 @@ def _need_room(host: Host, chosen: Sequence[Chosen], reserve: int) -> None:
     for each in chosen:
         if each not in lacking:
             room.need(jobs.folder(host.layout, host.run, each.job), need, reserve)
-
-
-def _choose(host: Host, restic: Restic, job: Job, asked: Asked) -> Chosen:
-    if job.wanted.point_in_time and (asked.at or asked.latest or asked.transaction):
-        try:
-            return _moment(host, job, asked)
-        except NotCoveredError as error:
-            if not asked.at:
-                raise
-            host.say(f"{error}; the newest snapshot from before is taken")
-    elif asked.transaction:
-        raise DroverError(f"{job.name}: its log is not kept, so that no transaction is known")
-    found = ledger.pick(ledger.complete(restic, job), job, asked.snapshot, asked.at, asked.verified)
-    return Chosen(job, found, ledger.record(restic, found))
-
-
-def _moment(host: Host, job: Job, asked: Asked) -> Chosen:
-    """All that was committed until now is in the repository first, as far as the database can be asked."""
-    if asked.at > time.time():
-        raise DroverError(f"--at: {stamp(asked.at)} is still to come")
-    try:
-        if lifecycle.of(host.layout).archives:
-            archive.flush(host, job)
-    except TROUBLE as error:
-        host.say(f"{job.name}: the newest of its log may be missing: {error}")
-    bases = moments.reachable(PgBackRest(host, job, where(host, job)[1]))
-    if asked.transaction:
-        found = moments.before_transaction(bases, job, asked.transaction)
-    else:
-        found = moments.latest(bases, job) if asked.latest else moments.at_time(bases, job, asked.at)
-    size, notes = found.base.size, found.base.notes
-    told = {
-        "engine": job.wanted.engine,
-        "bytes": size,
-        "disk": size,
-        "image": notes.get("image", ""),
-        **notes,
-    }
-    none = Snapshot(found.base.label, found.at, frozenset(), (), "")
-    return Chosen(job, Complete(none, none), told, found)
 
 
 def _refusals(host: Host, each: Chosen, asked: Asked) -> list[str]:
@@ -227,36 +134,6 @@ def _planned(host: Host, each: Chosen, asked: Asked) -> str:
     if each.moment:
         return f"{each.said} {target}; expected time: {last}{unsaid}"
     return f"{each.said} ({age:.1f} h old, {verdict}) {target}; expected time: {last}{each.noted}{unsaid}"
-
-
-# Beside
-
-
-def _beside(host: Host, restic: Restic, each: Chosen, name: str) -> Outcome:
-    began = time.time()
-    made = room.make(host, each.job, name)
-    copy = each.copy(host, made, name)
-    try:
-        copy.fill(restic, each.found)
-        said = copy.differences()
-    except BaseException:
-        copy.end()
-        room.drop(host, made)
-        raise
-    odd = f", which is not what was recorded ({'; '.join(said)})," if said else ""
-    text = f"{each.said}{odd} is in {_look(copy, made)}"
-    return _told(host, each, Outcome("failed" if said else "ok", text), began, "beside")
-
-
-def _look(copy: Copy, made: Room) -> str:
-    """Where a copy is, and how it goes again."""
-    name = made.source
-    if not copy.server:
-        return f"volume {name}, which is {made.place}; remove it: {room.removal(name, container=False)}"
-    return (
-        f"volume {name} and in container {name}, on no network: docker exec -it {name} sh; remove both: "
-        f"{room.removal(name, container=True)}"
-    )
 
 
 # Into place

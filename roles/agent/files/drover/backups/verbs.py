@@ -30,6 +30,7 @@ from drover.backups import (
 )
 from drover.backups import restore as back
 from drover.backups.backup import Outcome
+from drover.backups.choice import Asked
 from drover.backups.pitr import archive, base, check, keep
 from drover.backups.restic import Restic
 from drover.backups.undo import undo
@@ -180,7 +181,7 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
         raise DroverError("name one STACK or STACK/NAME, or say --all for the whole host")
     if wish.undo and wish.beside:
         raise DroverError("--undo brings back what is kept as a volume already: look into that one")
-    asked = back.Asked(
+    asked = Asked(
         wish.snapshot,
         0.0 if wish.at == LATEST else _moment(wish.at),
         wish.at == LATEST,
