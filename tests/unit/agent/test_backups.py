@@ -8,13 +8,16 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from drover.backups import backup, files, jobs, ledger, overview, retention, room
+from drover.backups import backup, files, jobs, ledger, overview, retention, room, sqlite
 from drover.backups.engines import ENGINES, mariadb, postgres
 from drover.backups.ledger import Complete
 from drover.backups.parts import REST, START, Line, Parts, Reader, differences
@@ -216,11 +219,11 @@ def test_sqlite_is_found_by_what_it_is_and_taken_whole(tmp_path: Path) -> None:
     (place / "plain").write_text("x" * 100)
     found = files.look(place)
     assert found.databases == ("deep/no-name [1]$",)
-    files.stage(place, found, staging)
+    sqlite.stage(place, found, staging)
     with closing(sqlite3.connect(staging / "deep/no-name [1]$")) as base:
         assert base.execute("SELECT x FROM t").fetchall() == [(1,)]
     assert files.left_out(place, found).splitlines()[0] == f"{place}/deep/no-name \\[1]$$"
-    assert files.broken(staging, found.databases) == []
+    assert sqlite.broken(staging, found.databases) == []
 
 
 def test_broken_sqlite_is_told(tmp_path: Path) -> None:
@@ -228,8 +231,8 @@ def test_broken_sqlite_is_told(tmp_path: Path) -> None:
     text = bytearray((tmp_path / "base").read_bytes())
     text[100:] = os.urandom(len(text) - 100)
     (tmp_path / "base").write_bytes(text)
-    assert files.broken(tmp_path, ["base"])[0].startswith("base: SQLite says: ")
-    assert files.broken(tmp_path, ["none"])
+    assert sqlite.broken(tmp_path, ["base"])[0].startswith("base: SQLite says: ")
+    assert sqlite.broken(tmp_path, ["none"])
 
 
 def spoil(path: Path, at: int) -> None:
@@ -309,22 +312,162 @@ def test_what_was_damaged_before_is_told_and_what_is_now_fails(tmp_path: Path, v
     _, _, told = backed_up(tmp_path / "host", volume)
     place = tmp_path / "copy"
     shutil.copytree(tmp_path / "host/srv/stacks/shop/data/files", place)
-    assert files.broken(place, told["databases"], told["damaged"]) == []
+    assert sqlite.broken(place, told["databases"], told["damaged"]) == []
     assert "damaged: SQLite says: " in files.notes(told)
     spoil(place / "good", 4096)
-    (said,) = files.broken(place, told["databases"], told["damaged"])
+    (said,) = sqlite.broken(place, told["databases"], told["damaged"])
     assert said.startswith("good: SQLite says: ") and "\n" not in said
 
 
 def test_a_database_that_is_locked_is_not_taken_for_a_damaged_one(
     tmp_path: Path, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "BUSY", 0.0)
+    monkeypatch.setattr(sqlite, "BUSY", 0.0)
     with closing(sqlite3.connect(volume / "good")) as base:
         base.execute("PRAGMA journal_mode = delete")
         base.execute("BEGIN EXCLUSIVE")
         _, done, _ = backed_up(tmp_path / "host", volume)
     assert done.result == "failed" and "good: SQLite says: database is locked" in done.text
+
+
+# What does not fit into a cache of ten pages is in the database before it is committed.
+WRITER = """
+import os, signal, sqlite3, sys
+base = sqlite3.connect(sys.argv[1], isolation_level=None)
+base.execute(f"PRAGMA journal_mode = {sys.argv[2]}")
+base.execute("PRAGMA cache_size = 10")
+base.execute("CREATE TABLE t (x)")
+base.executemany("INSERT INTO t VALUES (?)", [("before" * 200,)] * 300)
+for words in sys.argv[3:]:
+    base.execute(words)
+print(flush=True)
+sys.stdin.read()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+CUT_OFF = ("BEGIN", "UPDATE t SET x = replace(x, 'before', 'after')", "DELETE FROM t WHERE rowid > 100")
+
+
+@contextmanager
+def writing(path: Path, mode: str, *words: str) -> Iterator[None]:
+    """Somebody who has written that, and dies in the end."""
+    command = [sys.executable, "-c", WRITER, path, mode, *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.read(1)
+        yield
+
+
+def write_and_die(path: Path, mode: str, *words: str) -> None:
+    with writing(path, mode, *words):
+        pass
+
+
+def rows(path: Path) -> dict[str, int]:
+    """How many rows begin how, without a write to the file."""
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as base:
+        assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return dict(base.execute("SELECT substr(x, 1, 5), count(*) FROM t GROUP BY 1"))
+
+
+@pytest.fixture
+def cut_off(tmp_path: Path) -> Path:
+    """A volume with a database whose writer died within a transaction, part of which is in the file."""
+    place = tmp_path / "cut off"
+    place.mkdir()
+    write_and_die(place / "base", "delete", *CUT_OFF)
+    assert (place / "base-journal").stat().st_size > 0 and b"afterafter" in (place / "base").read_bytes()
+    return place
+
+
+def staged(place: Path, staging: Path) -> dict[str, str]:
+    return sqlite.stage(place, files.look(place), staging)
+
+
+@pytest.mark.parametrize("mode", ["delete", "truncate", "persist"])
+def test_a_database_whose_writer_died_is_taken_as_of_before_its_transaction(
+    tmp_path: Path, mode: str
+) -> None:
+    place = tmp_path / "volume"
+    place.mkdir()
+    write_and_die(place / "base", mode, *CUT_OFF)
+    old = {each.name: each.read_bytes() for each in place.iterdir()}
+    assert {*old} == {"base", "base-journal"} and b"afterafter" in old["base"]
+    assert sqlite.size(files.look(place)) == sum(len(each) for each in old.values())
+    assert staged(place, tmp_path / "staging") == {}
+    assert rows(tmp_path / "staging/base") == {"befor": 300}
+    assert [each.name for each in (tmp_path / "staging").iterdir()] == ["base"]
+    assert {each.name: each.read_bytes() for each in place.iterdir()} == old, "the volume stays as it is"
+
+
+def test_a_database_whose_writer_died_does_not_end_the_backups_of_its_volume(
+    tmp_path: Path, cut_off: Path
+) -> None:
+    _, done, told = backed_up(tmp_path / "host", cut_off)
+    assert (done.result, done.text) == ("ok", "")
+    assert told["databases"] == ["base"] and told["damaged"] == {} and "base" in told["parts"]
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_what_a_dead_writer_left_in_its_log_is_taken(tmp_path: Path, mapped: bool) -> None:
+    place = tmp_path / "volume"
+    place.mkdir()
+    write_and_die(place / "base", "wal", "UPDATE t SET x = 'after'", *CUT_OFF)
+    if not mapped:
+        (place / "base-shm").unlink()
+    assert staged(place, tmp_path / "staging") == {}
+    assert rows(tmp_path / "staging/base") == {"after": 300}
+
+
+def test_of_a_writer_that_lives_no_files_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its journal is there too; by its lock SQLite's own backup sees that nothing is to be rolled back."""
+    place = tmp_path / "volume"
+    place.mkdir()
+    with writing(place / "base", "delete", "BEGIN", "UPDATE t SET x = 'after' WHERE rowid < 3"):
+        assert (place / "base-journal").exists()
+        found = files.look(place)
+        monkeypatch.setattr(sqlite, "_recover", None)
+        assert sqlite.stage(place, found, tmp_path / "staging") == {}
+    assert rows(tmp_path / "staging/base") == {"befor": 300}
+
+
+@pytest.mark.parametrize("mode", ["delete", "persist"])  # its journal is gone, or is another one
+def test_a_writer_that_is_there_again_is_asked_instead(
+    tmp_path: Path, cut_off: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """It rolls back and goes on while its files are copied, which would be parts of two states."""
+    copied = shutil.copyfileobj
+
+    def copy(*words: Any) -> None:
+        monkeypatch.setattr(shutil, "copyfileobj", copied)
+        copied(*words)
+        with closing(sqlite3.connect(cut_off / "base")) as base:
+            base.execute(f"PRAGMA journal_mode = {mode}")
+            base.execute("UPDATE t SET x = 'later'")
+            base.commit()
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
+    assert staged(cut_off, tmp_path / "staging") == {}
+    assert rows(tmp_path / "staging/base") == {"later": 300}
+    assert shutil.copyfileobj is copied
+    assert [each.name for each in (tmp_path / "staging").iterdir()] == ["base"]
+
+
+def test_a_journal_that_names_another_file_is_not_followed(tmp_path: Path, cut_off: Path) -> None:
+    """SQLite removes that file once it has rolled back: anybody may write such a journal, and we are root."""
+    other, journal = tmp_path / "another's", cut_off / "base-journal"
+    other.write_bytes(b"x")
+    name = os.fsencode(other)
+    end = struct.pack(">II", len(name), sum(name)) + sqlite.JOURNAL
+    text = journal.read_bytes()
+    lock_page = struct.pack(">I", (1 << 30) // 4096 + 1)
+    journal.write_bytes(text + bytes(-len(text) % 512) + lock_page + name + end)
+    shutil.copytree(cut_off, tmp_path / "bait")
+    with closing(sqlite3.connect(tmp_path / "bait/base")) as base:
+        base.execute("SELECT 1 FROM t")
+    assert not other.exists(), "this SQLite does not, so that this test shows nothing"
+    other.write_bytes(b"x")
+    damaged = staged(cut_off, tmp_path / "staging")
+    assert other.exists() and "several databases" in damaged["base"]
+    assert [*(tmp_path / "staging").iterdir()] == [], "it is a file like any other, and so is its journal"
 
 
 def test_a_name_of_several_lines_leaves_nothing_else_out(tmp_path: Path) -> None:
@@ -372,7 +515,7 @@ def test_nothing_is_read_outside_of_a_folder(tmp_path: Path) -> None:
     (place / "deep").symlink_to(outside)
     assert files.digests(place, ["deep/base"]) == {}
     with pytest.raises(DroverError, match="it was replaced while it was read"):
-        files.stage(place, found, tmp_path / "staging")
+        sqlite.stage(place, found, tmp_path / "staging")
 
 
 def test_where_a_link_leads_and_who_owns_a_folder_is_compared(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from drover.backups import files, jobs, ledger, room, stream
+from drover.backups import files, jobs, ledger, room, sqlite, stream
 from drover.backups import restic as program
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import FILES, Job
@@ -119,8 +119,8 @@ def _volume(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:
     """The files as they are, and SQLite databases as copies of their own; a damaged one is a file too."""
     place, staging = jobs.folder(host.layout, host.run, job), host.layout.staging / job.key
     before = files.look(place)
-    room.need(host.layout.state.parent, sum(before.files[name].size for name in before.databases), 0)
-    damaged = files.stage(place, before, staging)
+    room.need(host.layout.state.parent, sqlite.size(before), 0)
+    damaged = sqlite.stage(place, before, staging)
     before = files.plain(before, damaged)
     told = files.digests(place, files.chosen(before))
     without = staging.with_suffix(".without")
@@ -134,7 +134,7 @@ def _volume(host: Host, restic: Restic, job: Job) -> tuple[str, dict[str, Any]]:
         name, why = lost[0] if lost else ("", done.words)
         raise DroverError(f"{len(lost)} files could not be read: {name}: {why}")
     staged = files.digests(staging, before.databases)
-    damaged |= files.damage(staging, before.databases)  # which SQLite copies as it is
+    damaged |= sqlite.damage(staging, before.databases)  # which SQLite copies as it is
     found = files.record(before, files.look(place), told, staged, damaged)
     shutil.rmtree(staging)
     return str(program.summary(done)["snapshot_id"]), {**found, "place": str(place), "staging": str(staging)}

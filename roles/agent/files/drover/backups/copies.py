@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import IO, Any
 
 from drover import docker
-from drover.backups import clients, dumps, files, jobs, servers, stream
+from drover.backups import clients, dumps, files, jobs, servers, sqlite, stream
 from drover.backups.dumps import Dump
 from drover.backups.engines import ENGINES
 from drover.backups.jobs import FILES, Job
@@ -197,7 +197,7 @@ class Copy:
         said = differences(recorded, files.digests(place, recorded))
         if not low <= count <= high:
             said.append(f"{count} files, where there were {low if low == high else f'{low} to {high}'}")
-        return [*said, *files.broken(place, self.told["databases"], self.told.get("damaged") or ())]
+        return [*said, *sqlite.broken(place, self.told["databases"], self.told.get("damaged") or ())]
 
     def _samples(self, there: Mapping[str, str]) -> list[str]:
         """Of what did not change while it was dumped; and how much there was, where all was looked at."""

@@ -1,11 +1,8 @@
 # GPL-3.0-or-later
-"""Volumes and data folders: digests of files that stay the same meanwhile, and SQLite databases taken whole.
+"""Volumes and data folders: what is in them, and digests of files that stay the same meanwhile.
 
 Whoever writes there is a container, and we are root: what is opened is a regular file below the folder,
 whatever was put in its place since it was looked at.
-
-A SQLite database that is copied while somebody writes is broken; its own backup takes a copy to the disk
-first, the one thing that is staged.
 """
 
 from __future__ import annotations
@@ -13,16 +10,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
-import sqlite3
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import IO, Any, NamedTuple
-
-from drover.run import DroverError
 
 MAGIC = b"SQLite format 3\0"
 BESIDE = ("-wal", "-shm", "-journal")  # ends of the names of files that belong to a SQLite database
@@ -31,7 +23,6 @@ SAMPLES = 5_000  # files whose content is compared
 SAMPLED = 512 << 20  # bytes of them at most
 CHUNK = 1 << 20
 NOTES = 5  # damaged databases that are named
-BUSY = 60.0  # seconds that a SQLite database may be locked by its writer
 
 
 class Seen(NamedTuple):
@@ -100,69 +91,9 @@ def _is_database(place: Path, name: str) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def stage(place: Path, found: Found, staging: Path) -> dict[str, str]:
-    """A whole copy of each SQLite database, at the same path below another folder.
-
-    Those of which none can be made, since they are damaged or only begin like one, and what SQLite says.
-    """
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(mode=0o700, parents=True)
-    damaged = {}
-    for name in found.databases:
-        target = staging / name
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            _copy(place / name, found.files[name], target)
-        except sqlite3.OperationalError as error:  # locked, or no room: nothing is known of the file
-            raise DroverError(f"{printable(name)}: SQLite says: {error}") from None
-        except sqlite3.DatabaseError as error:
-            damaged[name] = str(error)
-            target.unlink(missing_ok=True)
-            continue
-        seen = found.files[name]
-        os.chown(target, seen.owner, seen.group)
-        target.chmod(seen.mode & 0o7777)
-    return damaged
-
-
 def plain(found: Found, names: Container[str]) -> Found:
     """The same with these taken as files like any other."""
     return found._replace(databases=tuple(each for each in found.databases if each not in names))
-
-
-def _copy(source: Path, seen: Seen, target: Path) -> None:
-    """By SQLite's own backup. Its files stay its owner's: whoever opens it may have to make one beside it."""
-    there = {each for each in BESIDE if _is_file(source.with_name(source.name + each))}
-    with closing(sqlite3.connect(f"file:{_escaped(source)}?mode=ro", uri=True, timeout=BUSY)) as old:
-        old.execute("PRAGMA schema_version")
-        if not _is_open(seen.inode):
-            raise DroverError(f"{source}: it was replaced while it was read")
-        with closing(sqlite3.connect(target)) as new:
-            old.backup(new, pages=10_000)
-        for each in BESIDE:
-            beside = source.with_name(source.name + each)
-            if each not in there and _is_file(beside):
-                os.chown(beside, seen.owner, seen.group, follow_symlinks=False)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _is_open(inode: int) -> bool:
-    """Whether this process has the file of that number open, and not another one by its name."""
-    for each in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            if each.stat().st_ino == inode:
-                return True
-    return False
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def left_out(place: Path, found: Found) -> str:
@@ -262,31 +193,12 @@ def record(
 def notes(record: Mapping[str, Any]) -> str:
     """What a person should know of SQLite databases that were damaged already when they were backed up."""
     found = dict(record.get("damaged") or {})
-    said = [f"{_told(name, found[name])}, and so it is backed up" for name in sorted(found)]
+    said = [f"{remark(name, found[name])}, and so it is backed up" for name in sorted(found)]
     return "; ".join([*said[:NOTES], *([f"and {len(said) - NOTES} more"] if len(said) > NOTES else [])])
 
 
-def damage(place: Path, databases: Iterable[str]) -> dict[str, str]:
-    """SQLite databases that are not sound, and what SQLite says of each."""
-    said = {}
-    for name in databases:
-        try:
-            with closing(sqlite3.connect(f"file:{_escaped(place / name)}?mode=ro", uri=True)) as base:
-                told = base.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.Error as error:
-            told = error
-        if told != "ok":
-            said[name] = str(told)
-    return said
-
-
-def broken(place: Path, databases: Iterable[str], known: Container[str] = ()) -> list[str]:
-    """Those that are not sound, and were when they were backed up: `known` are those that were not."""
-    found = damage(place, databases)
-    return [_told(name, told) for name, told in found.items() if name not in known]
-
-
-def _told(name: str, said: object) -> str:
+def remark(name: str, said: object) -> str:
+    """What SQLite says of a database, in one line."""
     return f"{printable(name)}: SQLite says: {printable(' '.join(str(said).split()))}"
 
 

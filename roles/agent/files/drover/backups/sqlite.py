@@ -1,0 +1,185 @@
+# GPL-3.0-or-later
+"""SQLite databases of a volume, taken whole: as copies on the disk, the one thing that is staged.
+
+One that is copied while somebody writes is broken, so SQLite's own backup makes the copy, which locks as any
+reader does. It cannot where a writer died within a transaction: whoever opens the database for writing next
+rolls it back first, by the journal that is left. The volume is not ours to write, so its files are copied as
+they are, and SQLite rolls back the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Container, Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from drover.backups import files
+from drover.backups.files import BESIDE, Found, Seen
+from drover.run import DroverError
+
+BUSY = 60.0  # seconds that a database may be locked by its writer
+# SQLITE_READONLY and SQLITE_CANTOPEN: it would have to write. Python 3.10 has no more of it than the words.
+UNWRITABLE = ("attempt to write a readonly database", "unable to open database file")
+PARTS = ("", "-journal", "-wal")  # of a database; what is in `-shm` is made anew from the log
+JOURNAL = bytes.fromhex("d9d505f920a163d7")  # how a journal begins, and how it ends if it names another file
+
+
+def size(found: Found) -> int:
+    """Bytes that the copies take at most."""
+    names = [name + each for name in found.databases for each in PARTS]
+    return sum(found.files[name].size for name in names if name in found.files)
+
+
+def stage(place: Path, found: Found, staging: Path) -> dict[str, str]:
+    """A whole copy of each database, at the same path below another folder.
+
+    Those of which none can be made, since they are damaged or only begin like one, and what SQLite says.
+    """
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700, parents=True)
+    damaged = {}
+    for name in found.databases:
+        target = staging / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            _copy(place, name, found.files[name], target)
+        except sqlite3.OperationalError as error:  # locked, or no room: nothing is known of the file
+            raise DroverError(f"{files.printable(name)}: SQLite says: {error}") from None
+        except sqlite3.DatabaseError as error:
+            damaged[name] = str(error)
+            _remove(target)
+            continue
+        seen = found.files[name]
+        os.chown(target, seen.owner, seen.group)
+        target.chmod(seen.mode & 0o7777)
+    return damaged
+
+
+def _copy(place: Path, name: str, seen: Seen, target: Path) -> None:
+    """By SQLite's own backup as long as that can be, also if somebody writes again meanwhile."""
+    try:
+        _back_up(place / name, seen, target)
+    except sqlite3.OperationalError as error:
+        if str(error) not in UNWRITABLE:
+            raise
+        _remove(target)
+        if not _recover(place, name, seen, target):
+            _remove(target)
+            _back_up(place / name, seen, target)
+
+
+def _back_up(source: Path, seen: Seen, target: Path) -> None:
+    """Its files stay its owner's: whoever opens it may have to make one beside it."""
+    there = {each for each in BESIDE if _state(_beside(source, each))}
+    with closing(sqlite3.connect(f"file:{_escaped(source)}?mode=ro", uri=True, timeout=BUSY)) as old:
+        old.execute("PRAGMA schema_version")
+        if not _is_open(seen.inode):
+            raise DroverError(f"{source}: it was replaced while it was read")
+        with closing(sqlite3.connect(target)) as new:
+            old.backup(new, pages=10_000)
+        for each in BESIDE:
+            beside = _beside(source, each)
+            if each not in there and _state(beside):
+                os.chown(beside, seen.owner, seen.group, follow_symlinks=False)
+
+
+def _recover(place: Path, name: str, seen: Seen, target: Path) -> bool:
+    """Copy its files, and have SQLite roll back the copy, or take over what is in the log.
+
+    False if they changed meanwhile: whoever writes to it has to do away with the journal that was left.
+    """
+    before = _states(place / name)
+    if not before[0] or before[0][0] != seen.inode:
+        return False
+    try:
+        for end, state in zip(PARTS, before, strict=True):
+            if state:
+                _copy_file(place, name + end, _beside(target, end))
+    except FileNotFoundError:
+        return False
+    if _states(place / name) != before:
+        return False
+    _need_own(_beside(target, "-journal"))
+    with closing(sqlite3.connect(target)) as copied:
+        copied.execute("PRAGMA schema_version")  # whatever reads first
+        copied.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return True
+
+
+def _need_own(journal: Path) -> None:
+    """Refuse one that names a file for several, which SQLite removes wherever it is, and we are root."""
+    if not journal.exists() or journal.stat().st_size < len(JOURNAL):
+        return
+    with journal.open("rb") as file:
+        file.seek(-len(JOURNAL), os.SEEK_END)
+        if file.read() == JOURNAL:
+            raise sqlite3.DatabaseError("its writer died within a transaction over several databases")
+
+
+def _copy_file(place: Path, name: str, target: Path) -> None:
+    with files.opened(place, name) as source, target.open("xb") as copied:
+        shutil.copyfileobj(source, copied, files.CHUNK)
+
+
+def _states(path: Path) -> list[tuple[int, ...] | None]:
+    return [_state(_beside(path, end)) for end in PARTS]
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes with a regular file; None if there is none."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
+
+
+def _remove(target: Path) -> None:
+    for end in ("", *BESIDE):
+        _beside(target, end).unlink(missing_ok=True)
+
+
+def _is_open(inode: int) -> bool:
+    """Whether this process has the file of that number open, and not another one by its name."""
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if each.stat().st_ino == inode:
+                return True
+    return False
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+# Whether they are sound
+
+
+def damage(place: Path, databases: Iterable[str]) -> dict[str, str]:
+    """SQLite databases that are not sound, and what SQLite says of each."""
+    said = {}
+    for name in databases:
+        try:
+            with closing(sqlite3.connect(f"file:{_escaped(place / name)}?mode=ro", uri=True)) as base:
+                told = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            told = error
+        if told != "ok":
+            said[name] = str(told)
+    return said
+
+
+def broken(place: Path, databases: Iterable[str], known: Container[str] = ()) -> list[str]:
+    """Those that are not sound, and were when they were backed up: `known` are those that were not."""
+    found = damage(place, databases)
+    return [files.remark(name, told) for name, told in found.items() if name not in known]
