@@ -466,7 +466,9 @@ def test_a_journal_that_names_another_file_is_not_followed(tmp_path: Path, cut_o
     assert not other.exists(), "this SQLite does not, so that this test shows nothing"
     other.write_bytes(b"x")
     damaged = staged(cut_off, tmp_path / "staging")
-    assert other.exists() and "several databases" in damaged["base"]
+    said = "its writer died within a transaction over several databases"
+    assert other.exists() and damaged == {"base": said}
+    assert files.notes({"damaged": damaged}) == f"base: {said}, and so it is backed up", "the words are ours"
     assert [*(tmp_path / "staging").iterdir()] == [], "it is a file like any other, and so is its journal"
 
 

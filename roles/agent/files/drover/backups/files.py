@@ -198,8 +198,8 @@ def notes(record: Mapping[str, Any]) -> str:
 
 
 def remark(name: str, said: object) -> str:
-    """What SQLite says of a database, in one line."""
-    return f"{printable(name)}: SQLite says: {printable(' '.join(str(said).split()))}"
+    """What is said of a database, in one line."""
+    return f"{printable(name)}: {printable(' '.join(str(said).split()))}"
 
 
 def printable(name: str) -> str:

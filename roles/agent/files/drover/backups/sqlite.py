@@ -28,6 +28,10 @@ PARTS = ("", "-journal", "-wal")  # of a database; what is in `-shm` is made ane
 JOURNAL = bytes.fromhex("d9d505f920a163d7")  # how a journal begins, and how it ends if it names another file
 
 
+class RefusedError(Exception):
+    """Why we let SQLite make no copy of a database."""
+
+
 def size(found: Found) -> int:
     """Bytes that the copies take at most."""
     names = [name + each for name in found.databases for each in PARTS]
@@ -37,20 +41,24 @@ def size(found: Found) -> int:
 def stage(place: Path, found: Found, staging: Path) -> dict[str, str]:
     """A whole copy of each database, at the same path below another folder.
 
-    Those of which none can be made, since they are damaged or only begin like one, and what SQLite says.
+    Those of which none can be made, since they are damaged or only begin like one, and who says why.
     """
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(mode=0o700, parents=True)
     damaged = {}
     for name in found.databases:
-        target = staging / name
+        target, said = staging / name, ""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             _copy(place, name, found.files[name], target)
         except sqlite3.OperationalError as error:  # locked, or no room: nothing is known of the file
-            raise DroverError(f"{files.printable(name)}: SQLite says: {error}") from None
+            raise DroverError(files.remark(name, _says(error))) from None
         except sqlite3.DatabaseError as error:
-            damaged[name] = str(error)
+            said = _says(error)
+        except RefusedError as error:
+            said = str(error)
+        if said:
+            damaged[name] = said
             _remove(target)
             continue
         seen = found.files[name]
@@ -117,7 +125,7 @@ def _need_own(journal: Path) -> None:
     with journal.open("rb") as file:
         file.seek(-len(JOURNAL), os.SEEK_END)
         if file.read() == JOURNAL:
-            raise sqlite3.DatabaseError("its writer died within a transaction over several databases")
+            raise RefusedError("its writer died within a transaction over several databases")
 
 
 def _copy_file(place: Path, name: str, target: Path) -> None:
@@ -166,7 +174,7 @@ def _escaped(path: Path) -> str:
 
 
 def damage(place: Path, databases: Iterable[str]) -> dict[str, str]:
-    """SQLite databases that are not sound, and what SQLite says of each."""
+    """SQLite databases that are not sound, and who says what of each."""
     said = {}
     for name in databases:
         try:
@@ -175,7 +183,7 @@ def damage(place: Path, databases: Iterable[str]) -> dict[str, str]:
         except sqlite3.Error as error:
             told = error
         if told != "ok":
-            said[name] = str(told)
+            said[name] = _says(told)
     return said
 
 
@@ -183,3 +191,7 @@ def broken(place: Path, databases: Iterable[str], known: Container[str] = ()) ->
     """Those that are not sound, and were when they were backed up: `known` are those that were not."""
     found = damage(place, databases)
     return [files.remark(name, told) for name, told in found.items() if name not in known]
+
+
+def _says(told: object) -> str:
+    return f"SQLite says: {told}"
