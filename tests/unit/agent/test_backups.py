@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -470,6 +472,49 @@ def test_a_journal_that_names_another_file_is_not_followed(tmp_path: Path, cut_o
     assert other.exists() and damaged == {"base": said}
     assert files.notes({"damaged": damaged}) == f"base: {said}, and so it is backed up", "the words are ours"
     assert [*(tmp_path / "staging").iterdir()] == [], "it is a file like any other, and so is its journal"
+
+
+STRANGERS: dict[str, Callable[[Path], None]] = {
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+    "socket": lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
+    "link": lambda path: path.symlink_to("good"),
+    "link to nothing": lambda path: path.symlink_to("nothing"),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("end", files.BESIDE)
+def test_what_is_no_regular_file_beside_a_database_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, stranger: str
+) -> None:
+    """Anybody may put it there: at a pipe SQLite waits for ever, and other jobs with it."""
+    monkeypatch.setattr(sqlite, "PATIENCE", 30.0)
+    place = tmp_path / "volume"
+    place.mkdir()
+    for name in ("base", "good"):
+        large(place / name)
+    STRANGERS[stranger](place / f"base{end}")
+    _, done, told = backed_up(tmp_path / "host", place)
+    said = f"base{end} beside it is no regular file"
+    assert (done.result, done.text) == ("ok", f"base: {said}, and so it is backed up")
+    assert told["damaged"] == {"base": said} and told["databases"] == ["good"] and "base" in told["parts"]
+    copy = tmp_path / "host/srv/stacks/shop/data/files"
+    assert sqlite.broken(copy, ["base", "good"]) == [f"base: {said}"], "nor when it is looked at again"
+
+
+def test_a_pipe_that_was_no_pipe_when_it_was_looked_at_holds_up_no_other_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "volume"
+    place.mkdir()
+    large(place / "good")
+    pipe = tmp_path / "host/srv/stacks/shop/data/files/good-journal"
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.5)
+    monkeypatch.setattr(sqlite, "_need_files", lambda _: pipe.exists() or os.mkfifo(pipe))
+    _, done, _ = backed_up(tmp_path / "host", place)
+    assert done.result == "failed" and "good: SQLite did not come to an end within" in done.text
+    os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))  # it waits there still
 
 
 def test_a_name_of_several_lines_leaves_nothing_else_out(tmp_path: Path) -> None:

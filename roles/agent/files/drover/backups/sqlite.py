@@ -5,6 +5,9 @@ One that is copied while somebody writes is broken, so SQLite's own backup makes
 reader does. It cannot where a writer died within a transaction: whoever opens the database for writing next
 rolls it back first, by the journal that is left. The volume is not ours to write, so its files are copied as
 they are, and SQLite rolls back the copy.
+
+Whoever writes there is a container, and SQLite opens what is beside a database by its name: it waits for ever
+at a pipe, and to open a device may be to use it.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Container, Iterable
+import threading
+from collections.abc import Callable, Container, Iterable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 from drover.backups import files
@@ -22,6 +27,8 @@ from drover.backups.files import BESIDE, Found, Seen
 from drover.run import DroverError
 
 BUSY = 60.0  # seconds that a database may be locked by its writer
+PATIENCE = 600.0  # seconds that a copy may take,
+SLOW = 1 << 20  # and one more for so many bytes
 # SQLITE_READONLY and SQLITE_CANTOPEN: it would have to write. Python 3.10 has no more of it than the words.
 UNWRITABLE = ("attempt to write a readonly database", "unable to open database file")
 PARTS = ("", "-journal", "-wal")  # of a database; what is in `-shm` is made anew from the log
@@ -47,10 +54,10 @@ def stage(place: Path, found: Found, staging: Path) -> dict[str, str]:
     staging.mkdir(mode=0o700, parents=True)
     damaged = {}
     for name in found.databases:
-        target, said = staging / name, ""
+        target, one, said = staging / name, found._replace(databases=(name,)), ""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            _copy(place, name, found.files[name], target)
+            _copy(place, name, found.files[name], target, PATIENCE + size(one) / SLOW)
         except sqlite3.OperationalError as error:  # locked, or no room: nothing is known of the file
             raise DroverError(files.remark(name, _says(error))) from None
         except sqlite3.DatabaseError as error:
@@ -67,17 +74,50 @@ def stage(place: Path, found: Found, staging: Path) -> dict[str, str]:
     return damaged
 
 
-def _copy(place: Path, name: str, seen: Seen, target: Path) -> None:
+def _copy(place: Path, name: str, seen: Seen, target: Path, seconds: float) -> None:
     """By SQLite's own backup as long as that can be, also if somebody writes again meanwhile."""
+    _need_files(place / name)
+    work = partial(_back_up, place / name, seen, target)
     try:
-        _back_up(place / name, seen, target)
+        _wait(seconds, name, work)
     except sqlite3.OperationalError as error:
         if str(error) not in UNWRITABLE:
             raise
         _remove(target)
         if not _recover(place, name, seen, target):
             _remove(target)
-            _back_up(place / name, seen, target)
+            _wait(seconds, name, work)
+
+
+def _need_files(path: Path) -> None:
+    """Refuse a database that has anything beside it but files, where SQLite would look for its own."""
+    for each in BESIDE:
+        beside = _beside(path, each)
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(beside.lstat().st_mode):
+                raise RefusedError(f"{beside.name} beside it is no regular file")
+
+
+def _wait(seconds: float, name: str, work: Callable[[], None]) -> None:
+    """Wait for SQLite no longer than that: it may open something else than what was looked at.
+
+    No signal gets it out of an open: its thread stays there until the agent ends, or the pipe is opened.
+    """
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise DroverError(f"{files.printable(name)}: SQLite did not come to an end within {seconds:.0f} s")
+    for error in failed:
+        raise error
 
 
 def _back_up(source: Path, seen: Seen, target: Path) -> None:
@@ -175,16 +215,20 @@ def _escaped(path: Path) -> str:
 
 def damage(place: Path, databases: Iterable[str]) -> dict[str, str]:
     """SQLite databases that are not sound, and who says what of each."""
-    said = {}
-    for name in databases:
-        try:
-            with closing(sqlite3.connect(f"file:{_escaped(place / name)}?mode=ro", uri=True)) as base:
-                told = base.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.Error as error:
-            told = error
-        if told != "ok":
-            said[name] = _says(told)
-    return said
+    found = {name: _damage(place / name) for name in databases}
+    return {name: said for name, said in found.items() if said}
+
+
+def _damage(path: Path) -> str:
+    try:
+        _need_files(path)
+        with closing(sqlite3.connect(f"file:{_escaped(path)}?mode=ro", uri=True)) as base:
+            told = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except RefusedError as error:
+        return str(error)
+    except sqlite3.Error as error:
+        told = error
+    return "" if told == "ok" else _says(told)
 
 
 def broken(place: Path, databases: Iterable[str], known: Container[str] = ()) -> list[str]:
