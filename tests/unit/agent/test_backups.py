@@ -12,9 +12,11 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -515,6 +517,57 @@ def test_a_pipe_that_was_no_pipe_when_it_was_looked_at_holds_up_no_other_job(
     _, done, _ = backed_up(tmp_path / "host", place)
     assert done.result == "failed" and "good: SQLite did not come to an end within" in done.text
     os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))  # it waits there still
+
+
+class Watched(sqlite3.Connection):
+    """Has something done between the first pages that are copied and the next."""
+
+    first: Callable[[], object]
+
+    def backup(self, target: sqlite3.Connection, *, progress: Any = None, **words: Any) -> None:
+        def watch(*told: int) -> None:
+            first, Watched.first = Watched.first, lambda: None
+            first()
+            if progress:
+                progress(*told)
+
+        super().backup(target, progress=watch, sleep=0.01, **words)
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """What is used by somebody else while it is copied ten pages at a time, which are not all."""
+    place = tmp_path / "volume"
+    place.mkdir()
+    write_and_die(place / "base", "delete")
+    monkeypatch.setattr(sqlite, "PAGES", 10)
+    monkeypatch.setattr(sqlite, "PATIENCE", 30.0)
+    with closing(sqlite3.connect(place / "base", check_same_thread=False, isolation_level=None)) as other:
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Watched))
+        yield other
+
+
+def test_a_database_that_is_locked_while_it_is_copied_is_given_up(
+    tmp_path: Path, copied: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python goes on trying for ever, whatever the connection's timeout."""
+    monkeypatch.setattr(sqlite, "BUSY", 1.0)
+    monkeypatch.setattr(Watched, "first", lambda: copied.execute("BEGIN EXCLUSIVE"), raising=False)
+    with pytest.raises(DroverError, match=r"^base: it was locked for 1 s while it was copied$"):
+        staged(tmp_path / "volume", tmp_path / "staging")
+
+
+def test_a_copy_that_nobody_waits_for_any_longer_ends(
+    tmp_path: Path, copied: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 1.0)
+    monkeypatch.setattr(Watched, "first", lambda: time.sleep(2), raising=False)
+    with pytest.raises(DroverError, match=r"^base: SQLite did not come to an end within 1 s$"):
+        staged(tmp_path / "volume", tmp_path / "staging")
+    for each in threading.enumerate():
+        if each is not threading.current_thread():
+            each.join(10)
+    assert (tmp_path / "staging/base").stat().st_size == 0
 
 
 def test_a_name_of_several_lines_leaves_nothing_else_out(tmp_path: Path) -> None:

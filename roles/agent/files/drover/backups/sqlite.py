@@ -17,6 +17,7 @@ import shutil
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Callable, Container, Iterable
 from contextlib import closing, suppress
 from functools import partial
@@ -29,6 +30,8 @@ from drover.run import DroverError
 BUSY = 60.0  # seconds that a database may be locked by its writer
 PATIENCE = 600.0  # seconds that a copy may take,
 SLOW = 1 << 20  # and one more for so many bytes
+LOCKED = (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED
+PAGES = 10_000  # that are copied before a writer has its turn
 # SQLITE_READONLY and SQLITE_CANTOPEN: it would have to write. Python 3.10 has no more of it than the words.
 UNWRITABLE = ("attempt to write a readonly database", "unable to open database file")
 PARTS = ("", "-journal", "-wal")  # of a database; what is in `-shm` is made anew from the log
@@ -77,7 +80,7 @@ def stage(place: Path, found: Found, staging: Path) -> dict[str, str]:
 def _copy(place: Path, name: str, seen: Seen, target: Path, seconds: float) -> None:
     """By SQLite's own backup as long as that can be, also if somebody writes again meanwhile."""
     _need_files(place / name)
-    work = partial(_back_up, place / name, seen, target)
+    work = partial(_back_up, place, name, seen, target)
     try:
         _wait(seconds, name, work)
     except sqlite3.OperationalError as error:
@@ -98,16 +101,16 @@ def _need_files(path: Path) -> None:
                 raise RefusedError(f"{beside.name} beside it is no regular file")
 
 
-def _wait(seconds: float, name: str, work: Callable[[], None]) -> None:
-    """Wait for SQLite no longer than that: it may open something else than what was looked at.
+def _wait(seconds: float, name: str, work: Callable[[float], None]) -> None:
+    """Wait for SQLite no longer than that, and say until when: what it opens may not be what was looked at.
 
     No signal gets it out of an open: its thread stays there until the agent ends, or the pipe is opened.
     """
-    failed: list[Exception] = []
+    failed, end = list[Exception](), time.monotonic() + seconds
 
     def run() -> None:
         try:
-            work()
+            work(end)
         except Exception as error:
             failed.append(error)
 
@@ -120,19 +123,37 @@ def _wait(seconds: float, name: str, work: Callable[[], None]) -> None:
         raise error
 
 
-def _back_up(source: Path, seen: Seen, target: Path) -> None:
+def _back_up(place: Path, name: str, seen: Seen, target: Path, end: float) -> None:
     """Its files stay its owner's: whoever opens it may have to make one beside it."""
+    source = place / name
     there = {each for each in BESIDE if _state(_beside(source, each))}
     with closing(sqlite3.connect(f"file:{_escaped(source)}?mode=ro", uri=True, timeout=BUSY)) as old:
         old.execute("PRAGMA schema_version")
         if not _is_open(seen.inode):
-            raise DroverError(f"{source}: it was replaced while it was read")
+            raise DroverError(f"{files.printable(name)}: it was replaced while it was read")
         with closing(sqlite3.connect(target)) as new:
-            old.backup(new, pages=10_000)
+            old.backup(new, pages=PAGES, progress=_progress(name, end))
         for each in BESIDE:
             beside = _beside(source, each)
             if each not in there and _state(beside):
                 os.chown(beside, seen.owner, seen.group, follow_symlinks=False)
+
+
+def _progress(name: str, end: float) -> Callable[[int, int, int], None]:
+    """What looks at each step of a backup, and ends it by an error: while it is locked nothing else does."""
+    last = time.monotonic()
+
+    def look(status: int, remaining: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now > end:
+            raise DroverError("nobody waits for it any longer")
+        if status not in LOCKED:
+            last = now
+        elif now - last > BUSY:
+            raise DroverError(f"{files.printable(name)}: it was locked for {BUSY:.0f} s while it was copied")
+
+    return look
 
 
 def _recover(place: Path, name: str, seen: Seen, target: Path) -> bool:
