@@ -557,6 +557,23 @@ def test_a_database_that_is_locked_while_it_is_copied_is_given_up(
         staged(tmp_path / "volume", tmp_path / "staging")
 
 
+def test_a_database_that_is_written_all_the_time_is_copied(
+    tmp_path: Path, copied: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite begins anew whenever another connection wrote between two steps: it would never end."""
+    steps = []
+
+    def write() -> None:
+        steps.append(1)
+        monkeypatch.setattr(Watched, "first", write)
+        copied.execute("UPDATE t SET x = 'later' || random()")
+
+    monkeypatch.setattr(Watched, "first", write, raising=False)
+    assert staged(tmp_path / "volume", tmp_path / "staging") == {}
+    assert rows(tmp_path / "staging/base") == {"later": 300}
+    assert 3 < len(steps) < 20, "its writer has its turn as long as that can be"
+
+
 def test_a_copy_that_nobody_waits_for_any_longer_ends(
     tmp_path: Path, copied: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,12 +30,16 @@ from drover.run import DroverError
 BUSY = 60.0  # seconds that a database may be locked by its writer
 PATIENCE = 600.0  # seconds that a copy may take,
 SLOW = 1 << 20  # and one more for so many bytes
-LOCKED = (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED
-PAGES = 10_000  # that are copied before a writer has its turn
+OK, LOCKED = 0, (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED
+PAGES = 10_000  # that are copied before a writer has its turn, at first
 # SQLITE_READONLY and SQLITE_CANTOPEN: it would have to write. Python 3.10 has no more of it than the words.
 UNWRITABLE = ("attempt to write a readonly database", "unable to open database file")
 PARTS = ("", "-journal", "-wal")  # of a database; what is in `-shm` is made anew from the log
 JOURNAL = bytes.fromhex("d9d505f920a163d7")  # how a journal begins, and how it ends if it names another file
+
+
+class AnewError(Exception):
+    """SQLite began a backup anew."""
 
 
 class RefusedError(Exception):
@@ -132,26 +136,38 @@ def _back_up(place: Path, name: str, seen: Seen, target: Path, end: float) -> No
         if not _is_open(seen.inode):
             raise DroverError(f"{files.printable(name)}: it was replaced while it was read")
         with closing(sqlite3.connect(target)) as new:
-            old.backup(new, pages=PAGES, progress=_progress(name, end))
+            _take(old, new, name, end)
         for each in BESIDE:
             beside = _beside(source, each)
             if each not in there and _state(beside):
                 os.chown(beside, seen.owner, seen.group, follow_symlinks=False)
 
 
+def _take(old: sqlite3.Connection, new: sqlite3.Connection, name: str, end: float) -> None:
+    """In steps, which get longer: SQLite begins anew if somebody wrote between two, and might never end."""
+    pages = PAGES
+    while True:
+        try:
+            return old.backup(new, pages=pages, progress=_progress(name, end))
+        except AnewError:
+            pages *= 4
+
+
 def _progress(name: str, end: float) -> Callable[[int, int, int], None]:
     """What looks at each step of a backup, and ends it by an error: while it is locked nothing else does."""
-    last = time.monotonic()
+    last, least = time.monotonic(), float("inf")
 
     def look(status: int, remaining: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, least
         now = time.monotonic()
         if now > end:
             raise DroverError("nobody waits for it any longer")
-        if status not in LOCKED:
-            last = now
-        elif now - last > BUSY:
+        if status in LOCKED and now - last > BUSY:
             raise DroverError(f"{files.printable(name)}: it was locked for {BUSY:.0f} s while it was copied")
+        if status == OK:
+            if remaining >= least:
+                raise AnewError
+            last, least = now, remaining
 
     return look
 
