@@ -519,6 +519,42 @@ def test_a_pipe_that_was_no_pipe_when_it_was_looked_at_holds_up_no_other_job(
     os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))  # it waits there still
 
 
+@pytest.fixture
+def another_s(tmp_path: Path) -> Path:
+    """A volume with a database whose log and its index are not there."""
+    place = tmp_path / "volume"
+    place.mkdir()
+    database(place / "base")
+    if os.geteuid() == 0:
+        os.chown(place / "base", 1234, 1235)
+    return place
+
+
+def test_what_sqlite_makes_beside_a_database_is_its_owners_though_the_backup_failed(
+    tmp_path: Path, another_s: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("full")
+
+    monkeypatch.setattr(sqlite, "_take", full)
+    with pytest.raises(DroverError, match="full"):
+        staged(another_s, tmp_path / "staging")
+    owner = (another_s / "base").stat()
+    assert {each.name for each in another_s.iterdir()} == {"base", "base-shm", "base-wal"}
+    for each in another_s.iterdir():
+        assert (each.stat().st_uid, each.stat().st_gid) == (owner.st_uid, owner.st_gid)
+
+
+def test_nothing_in_a_volume_is_given_away(
+    tmp_path: Path, another_s: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does it with what it made. What has the name may be something else by now, in another volume."""
+    given = []
+    monkeypatch.setattr(os, "chown", lambda path, *_, **__: given.append(path))
+    assert staged(another_s, tmp_path / "staging") == {} and (another_s / "base-shm").exists()
+    assert given == [tmp_path / "staging/base"]
+
+
 class Watched(sqlite3.Connection):
     """Has something done between the first pages that are copied and the next."""
 

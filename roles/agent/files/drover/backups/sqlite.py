@@ -128,19 +128,13 @@ def _wait(seconds: float, name: str, work: Callable[[float], None]) -> None:
 
 
 def _back_up(place: Path, name: str, seen: Seen, target: Path, end: float) -> None:
-    """Its files stay its owner's: whoever opens it may have to make one beside it."""
-    source = place / name
-    there = {each for each in BESIDE if _state(_beside(source, each))}
-    with closing(sqlite3.connect(f"file:{_escaped(source)}?mode=ro", uri=True, timeout=BUSY)) as old:
+    """SQLite may have to make a log and its index beside it, which as root it gives to the owner of that."""
+    with closing(sqlite3.connect(f"file:{_escaped(place / name)}?mode=ro", uri=True, timeout=BUSY)) as old:
         old.execute("PRAGMA schema_version")
         if not _is_open(seen.inode):
             raise DroverError(f"{files.printable(name)}: it was replaced while it was read")
         with closing(sqlite3.connect(target)) as new:
             _take(old, new, name, end)
-        for each in BESIDE:
-            beside = _beside(source, each)
-            if each not in there and _state(beside):
-                os.chown(beside, seen.owner, seen.group, follow_symlinks=False)
 
 
 def _take(old: sqlite3.Connection, new: sqlite3.Connection, name: str, end: float) -> None:
