@@ -65,3 +65,4 @@ def test_a_power_cut(scenario: Scenario, host: Host, agent: Agent, verb: str) ->
     agent.backup(VOLUME.job)
     agent.verify(VOLUME.job)
     assert not ours(host)
+    host.check_output(VOLUME.fill)

@@ -172,7 +172,7 @@ def test_a_repository_that_is_away_loses_nothing(host: Host, agent: Agent) -> No
             asked(host, "SELECT pg_switch_wal()")
             host.check_output("sleep 0.2")
         assert eventually(lambda: len(waiting(host)) >= 3)
-        host.check_output(f"touch -d '10 minutes ago' {SPOOL}/*")
+        host.check_output(f"find {SPOOL} {SPOOL}.out -type f -exec touch -d '10 minutes ago' {{}} +")
         assert eventually(lambda: f"archive:{JOB}" in events(host), 40)
         assert "not in the repository" in log(host)["problem"]
         at = moment(host)
