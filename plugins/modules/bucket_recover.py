@@ -32,19 +32,7 @@ options:
     type: list
     elements: str
     default: []
-  region:
-    description: The bucket's region. Left out, what your profile says.
-    type: str
-  endpoint_url:
-    description: The address of an emulator.
-    type: str
-  access_key:
-    description: A key. Left out, C(AWS_PROFILE) or your SSO session counts.
-    type: str
-  secret_key:
-    description: Its secret.
-    type: str
-requirements: [boto3]
+extends_documentation_fragment: [drover.platform.aws]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: none}
@@ -83,50 +71,32 @@ right:
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import recovery
+from ..module_utils import aws, recovery
 from ..module_utils.errors import HostError
-
-try:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:
-    boto3 = None
 
 
 def main() -> None:
     texts = {name: {"type": "str", "required": True} for name in ("bucket", "prefix", "at")}
-    connection = {name: {"type": "str"} for name in ("region", "endpoint_url", "access_key")}
     module = AnsibleModule(
         {
             **texts,
-            **connection,
-            "secret_key": {"type": "str", "no_log": True},
             "skip": {"type": "list", "elements": "str", "default": []},
+            **aws.arguments(),
         },
         supports_check_mode=True,
     )
-    if boto3 is None:
-        module.fail_json(msg=missing_required_lib("boto3"))
     try:
         result = recovered(client(module.params), module.params, check=module.check_mode)
-    except (HostError, BotoCoreError, ClientError) as problem:
+    except aws.ERRORS as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**result)
 
 
 def client(params: dict[str, Any]) -> Any:
     """S3, with as many connections as there are threads."""
-    return boto3.client(
-        "s3",
-        region_name=params["region"],
-        endpoint_url=params["endpoint_url"],
-        aws_access_key_id=params["access_key"],
-        aws_secret_access_key=params["secret_key"],
-        config=Config(max_pool_connections=recovery.THREADS, retries={"mode": "standard", "max_attempts": 8}),
-    )
+    return aws.client("s3", params, max_pool_connections=recovery.THREADS)
 
 
 def recovered(s3: Any, params: dict[str, Any], *, check: bool) -> dict[str, Any]:

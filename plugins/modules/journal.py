@@ -88,19 +88,7 @@ options:
   pid:
     description: The playbook's process. Drover fills it in.
     type: int
-  region:
-    description: The parameters' region. Left out, what your profile says.
-    type: str
-  endpoint_url:
-    description: The address of an emulator.
-    type: str
-  access_key:
-    description: A key. Left out, C(AWS_PROFILE) or your SSO session counts.
-    type: str
-  secret_key:
-    description: Its secret.
-    type: str
-requirements: [boto3]
+extends_documentation_fragment: [drover.platform.aws]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: none}
@@ -216,17 +204,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import journal, parameter
-from ..module_utils.errors import HostError
-
-try:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:
-    boto3 = None
+from ..module_utils import aws, journal, parameter
 
 TEXT = {"type": "str"}
 NEEDED = {"type": "str", "required": True}
@@ -248,7 +228,7 @@ def main() -> None:
         {
             "action": {**NEEDED, "choices": ["begin", "step", "note", "end", "read"]},
             **dict.fromkeys(("foundation", "name"), NEEDED),
-            **dict.fromkeys(("old", "new", "step", "region", "endpoint_url", "access_key"), TEXT),
+            **dict.fromkeys(("old", "new", "step"), TEXT),
             "token": {"type": "str", "no_log": False},
             "take_over": {"type": "bool", "default": False},
             "verb": {"type": "str", "choices": ["rebuild", "retire"], "default": "rebuild"},
@@ -259,7 +239,7 @@ def main() -> None:
             "note": {"type": "str", "default": ""},
             "outcome": {"type": "str", "choices": list(journal.OUTCOMES), "default": "done"},
             "pid": {"type": "int"},
-            "secret_key": {"type": "str", "no_log": True},
+            **aws.arguments(),
         },
         required_if=[
             ("action", "begin", ["pid"]),
@@ -269,27 +249,18 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    if boto3 is None:
-        module.fail_json(msg=missing_required_lib("boto3"))
     try:
         result = kept(
             client(module.params), module.params, here(module.params["pid"]), check=module.check_mode
         )
-    except (HostError, BotoCoreError, ClientError) as problem:
+    except aws.ERRORS as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**result)
 
 
 def client(params: dict[str, Any]) -> Any:
-    """SSM, which is asked again for up to a minute or so when it throttles or errs."""
-    return boto3.client(
-        "ssm",
-        region_name=params["region"],
-        endpoint_url=params["endpoint_url"],
-        aws_access_key_id=params["access_key"],
-        aws_secret_access_key=params["secret_key"],
-        config=Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard", "max_attempts": 8}),
-    )
+    """SSM, which is given less time to answer than is usual."""
+    return aws.client("ssm", params, connect_timeout=10, read_timeout=20)
 
 
 # This machine
