@@ -29,6 +29,8 @@ def test_maintenance_is_shown_while_the_service_runs_on(balancer: Balancer, host
         found = balancer.ask("shut.test.example", path)
         assert found.status == 503 and b"Back soon" in found.body
         assert found.headers["Content-Type"].startswith("text/html")
+        assert balancer.status("shut.test.example", path, body=b"x=1") == 503
+    assert balancer.status("shut.test.example", "/.drover-maintenance") == 503
     assert "shut-app-1" in host.check_output("docker ps --format '{{.Names}}'")
 
 
@@ -39,6 +41,7 @@ def test_own_page_is_shown_when_no_container_answers(balancer: Balancer, host: H
     try:
         found = balancer.ask("gone.test.example")
         assert found.status in (502, 503, 504) and b"Nobody answers here" in found.body
+        assert balancer.status("gone.test.example", body=b"x=1") in (502, 503, 504)
         assert balancer.status("plain.test.example") == 200
     finally:
         host.check_output(f"docker start {name}")

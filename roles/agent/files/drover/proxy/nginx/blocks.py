@@ -19,6 +19,7 @@ from drover.route import Route
 
 USERS = "/srv/proxy/users"  # as the proxy sees them
 PAGES = "/srv/proxy/pages"
+INSIDE = "/.drover-"  # beginning of paths that only Nginx itself asks for
 CHALLENGES = """location ^~ /.well-known/acme-challenge/ {
     access_log off;
     default_type text/plain;
@@ -185,7 +186,9 @@ def _hosts(source: Source) -> Iterator[str]:
 
 
 def _page(name: str, source: Source) -> list[str]:
+    """A location of its own, not a named one: there a POST would stay one, which a file answers with 405."""
     lines = [
+        "internal;",
         f"root {PAGES}/{source.stack};",
         "default_type text/html;",
         "types { }",
@@ -193,7 +196,7 @@ def _page(name: str, source: Source) -> list[str]:
         *(["add_header Retry-After 120 always;"] if name == "maintenance" else []),
         f"try_files /{name}.html =503;",
     ]
-    return _block(f"location @{name}", lines)
+    return _block(f"location = {INSIDE}{name}", lines)
 
 
 def _location(source: Source, route: Route) -> list[str]:
@@ -205,7 +208,7 @@ def _location(source: Source, route: Route) -> list[str]:
 
 def _inside(source: Source, route: Route) -> Iterator[str]:
     if source.maintenance:
-        yield from ("error_page 503 @maintenance;", "return 503;")
+        yield from (f"error_page 503 {INSIDE}maintenance;", "return 503;")
         return
     if source.forced(route):
         yield "if ($drover_scheme = http) { return 308 https://$host$request_uri; }"
@@ -219,7 +222,7 @@ def _inside(source: Source, route: Route) -> Iterator[str]:
             f"auth_basic {_quoted(source.stack)};",
             f"auth_basic_user_file {USERS}/{source.stack}.{route.auth};",
         )
-    yield from ["error_page 502 503 504 @down;"] if source.down_page else []
+    yield from [f"error_page 502 503 504 {INSIDE}down;"] if source.down_page else []
     yield f"client_max_body_size {route.max_body};"
     if route.timeout:
         yield from (f"proxy_read_timeout {route.timeout}s;", f"proxy_send_timeout {route.timeout}s;")
