@@ -30,6 +30,7 @@ from ansible_collections.drover.platform.plugins.plugin_utils.schema import (  #
     AWS,
     CHANGE,
     INSTANCE,
+    LIFECYCLE,
     ONLY,
     PLATFORM,
     PROGRAM,
@@ -69,6 +70,7 @@ ROLES: dict[str, tuple[str, dict[str, Key]]] = {
             **{name: AWS.keys[name] for name in ("account", "region", "connection", "foundation", "wait")},
             **{name: PLATFORM.keys[name] for name in ("client", "environment")},
             "host": INSTANCE,
+            "lifecycle": LIFECYCLE,
         },
     ),
 }

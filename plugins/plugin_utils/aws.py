@@ -26,15 +26,17 @@ def load(given: object) -> tuple[Data, list[Problem]]:
 
 
 def _doubles(aws: Data) -> Iterator[Problem]:
-    seen: set[tuple[str, int]] = set()
+    """A host is listed once; an entry without a generation means whichever serves."""
+    seen: set[tuple[str, int | None]] = set()
     for index, host in enumerate(aws["hosts"]):
-        which = (host["name"], host["generation"])
-        if which in seen:
-            name = f"{which[0]} generation {which[1]}"
+        name, generation = host["name"], host["generation"]
+        known = {each for other, each in seen if other == name}
+        if known and (generation is None or known & {generation, None}):
+            found = name if generation is None else f"{name} generation {generation}"
             yield Problem(
-                (NAME, "hosts", index), f"{name} is listed twice", "write another name or generation"
+                (NAME, "hosts", index), f"{found} is listed twice", "write another name or generation"
             )
-        seen.add(which)
+        seen.add((name, generation))
 
 
 def _launching(aws: Data) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ Validation, the roles' argument specs, the reference page and the commented samp
 
 from __future__ import annotations
 
-from .aws import AWS, INSTANCE
+from .aws import AWS, INSTANCE, LIFECYCLE
 from .backup import PROGRAM
 from .platform import PLATFORM
 from .route import ROUTE
@@ -14,4 +14,16 @@ from .run import CHANGE, ONLY
 from .service import ALLOW
 from .stack import STACK, STACKS
 
-__all__ = ["ALLOW", "AWS", "CHANGE", "INSTANCE", "ONLY", "PLATFORM", "PROGRAM", "ROUTE", "STACK", "STACKS"]
+__all__ = [
+    "ALLOW",
+    "AWS",
+    "CHANGE",
+    "INSTANCE",
+    "LIFECYCLE",
+    "ONLY",
+    "PLATFORM",
+    "PROGRAM",
+    "ROUTE",
+    "STACK",
+    "STACKS",
+]

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from ..key import boolean, many, number, parts, text, unquoted
+from ..key import boolean, choice, many, number, parts, text, unquoted
 
 INSTANCE = parts(
     "One instance, by its name and generation.",
     name=text("Its name across generations.", "group", required=True, example="web"),
     role=text("What it is for: a group of the inventory.", "group", required=True, example="app"),
-    generation=number("Which instance of that name it is.", default=1, most=999_999, example=1),
+    generation=number(
+        "Which instance of that name it is. Left out, the one in service: a rebuild counts on.", most=999_999
+    ),
     type=text("The instance type.", "instance type", default="t3.small", example="t3.small"),
     image=parts(
         "The machine image: the newest of that owner and name.",
@@ -25,6 +27,8 @@ INSTANCE = parts(
     ),
     user_data=text("What cloud-init runs at its first boot.", secret=True),
 )
+
+LIFECYCLE = choice("Which part it begins with: a rebuild launches a standby.", "active", "standby")
 
 AWS = parts(
     "What the client has in AWS; left out where hosts are no instances.",
@@ -50,6 +54,12 @@ AWS = parts(
             access_key=text("A key.", secret=True),
             secret_key=text("Its secret.", secret=True),
         )
+    ),
+    keep_days=number(
+        "Days for which a rebuild keeps the instance that it replaced, stopped.",
+        default=3,
+        most=90,
+        example=3,
     ),
     wait=boolean(
         "Whether a launch waits for SSH at the private address; not over a tailnet or SSM.", default=True
