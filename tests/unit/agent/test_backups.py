@@ -800,6 +800,10 @@ class Repository:
             for kind in ("record", "verdict")
         ]
 
+    def text(self, found: Snapshot) -> str:
+        mark = {"stack": "shop", "release": "0" * 16, "version": "2", "at": 1.0, "who": "anna"}
+        return json.dumps({"rolled_back": [mark] if found.identity == "record2" else []})
+
 
 def test_a_new_host_learns_all_or_nothing(tmp_path: Path) -> None:
     """Stopped in between, it would know of some and never learn what is awaited there."""
@@ -815,6 +819,7 @@ def test_a_new_host_learns_all_or_nothing(tmp_path: Path) -> None:
     assert state.kept() == []
     assert ledger.learn(host, Repository()) == 7  # type: ignore[arg-type]
     assert ledger.awaited(state.kept()) and ledger.learn(host, Repository()) == 0  # type: ignore[arg-type]
+    assert [(each.stack, each.version, each.who) for each in state.marks()] == [("shop", "2", "anna")]
 
 
 class Asked:

@@ -246,3 +246,54 @@ SETTINGS = {
     "reserve_bytes": 0,
     "safety_days": 1,
 }
+
+
+# The best that comes back whole
+
+
+def snapshot(number: int, verdict: str = "") -> Complete:
+    of = Snapshot(f"{number}" * 10, float(number), frozenset(), (), "")
+    return Complete(of, of, verdict)
+
+
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Five snapshots, two of which were verified; what of them does not come back whole."""
+    kept = [snapshot(number, "verified" if number in (1, 3) else "") for number in range(1, 6)]
+    told = {"engine": jobs.FILES, "bytes": 5, "image": ""}
+    broken = list[str]()
+
+    def copied(_: Host, __: object, each: choice.Chosen) -> room.Room:
+        if each.found.data.identity[0] in broken:
+            raise DroverError("it is torn")
+        return room.Room(each.found.data.identity, Path("/x"), is_volume=False)
+
+    monkeypatch.setattr(choice.ledger, "complete", lambda *_: kept)
+    monkeypatch.setattr(choice.ledger, "record", lambda *_: told)
+    monkeypatch.setattr(restore, "_copied", copied)
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("broken", "taken", "said"),
+    [("", "5", ""), ("5", "3", "5555"), ("53", "1", "3333"), ("5341", "", "1111")],
+)
+def test_the_best_is_the_newest_that_comes_back_whole(
+    host: Host, history: list[str], broken: str, taken: str, said: str
+) -> None:
+    history.extend(broken)
+    newest = choice.Chosen(FOLDER, snapshot(5), {"engine": jobs.FILES, "bytes": 5})
+    if not taken:
+        with pytest.raises(DroverError, match="it is torn"):
+            restore._whole(host, Repository(), newest, best=True)  # type: ignore[arg-type]
+        return
+    found, _ = restore._whole(host, Repository(), newest, best=True)  # type: ignore[arg-type]
+    assert found.found.data.identity[0] == taken
+    assert said in found.noted and ("did not come back whole: it is torn" in found.noted) == bool(said)
+
+
+def test_nothing_else_is_taken_unasked(host: Host, history: list[str]) -> None:
+    history.append("5")
+    newest = choice.Chosen(FOLDER, snapshot(5), {"engine": jobs.FILES, "bytes": 5})
+    with pytest.raises(DroverError, match="it is torn"):
+        restore._whole(host, Repository(), newest, best=False)  # type: ignore[arg-type]

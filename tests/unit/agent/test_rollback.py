@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from docker_model import Docker, Killed, Place, runs_by
-from drover import cli, guard, history, lockout, prune, windows
+from docker_model import Docker, Killed, Place, place, runs_by
+from drover import cli, guard, history, lockout, marks, prune, windows
 from drover.apply import Answer, Options
 from drover.guard import Asked
 from drover.release import Deploy, Manifest
@@ -439,3 +439,40 @@ def test_the_backup_from_before_the_version_that_is_left_is_named(here: Place) -
     (said,) = _saved(host, bad)
     assert said.endswith("drover restore shop/db --snapshot beforebe --replace")
     assert _saved(host, bad._replace(deploy=Deploy())) == []
+
+
+# Another generation
+
+
+def test_the_next_generation_refuses_what_was_rolled_back(three: Place, tmp_path: Path) -> None:
+    """Also as the first release that it ever gets."""
+    assert not back(three).errors
+    text = json.dumps(marks.told(three.host().state.marks()))
+    there = place(tmp_path / "next", Docker())
+    found = marks.given(text)
+    assert marks.take(there.host().state, found) == 1 and marks.take(there.host().state, found) == 0
+    answer = deploy(there, "3")
+    assert "version 3 was rolled back by" in answer.errors[0] and runs(there) == []
+    assert not deploy(there, "2").errors
+    assert not deploy(there, "3", asked=Asked(force=True)).errors
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[1]",
+        '[{"stack": "../x", "release": "0123456789abcdef", "at": 1}]',
+        '[{"stack": "x"}]',
+        "no JSON",
+    ],
+)
+def test_what_is_no_mark_is_told(text: str) -> None:
+    with pytest.raises(DroverError, match="marks"):
+        marks.given(text)
+
+
+def test_marks_are_a_table() -> None:
+    assert marks.table([]) == "no version was rolled back"
+    head, row = marks.table([Mark("shop", "0" * 16, "", 0.0, "anna")]).splitlines()
+    assert head.startswith("STACK") and row.split()[:2] == ["shop", "-"] and row.endswith("anna")

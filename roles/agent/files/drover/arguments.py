@@ -116,6 +116,11 @@ def _deploys(verbs: Any) -> None:
     _json(history)
     history.set_defaults(command="history")
 
+    marks = verbs.add_parser("marks", help="versions that were rolled back")
+    marks.add_argument("--take", choices=["-"], help="add another generation's, from standard input")
+    _json(marks)
+    marks.set_defaults(command="marks")
+
     lock = verbs.add_parser("lock", help="keep others from deploying, or let them again")
     lock.add_argument("what", nargs="?", default="show", choices=["show", "take", "release"])
     _asks(lock)
@@ -128,12 +133,12 @@ def _backups(verbs: Any) -> None:
     verify = verbs.add_parser("verify", help="restore the newest backups into copies and compare them")
     for verb in (backup, verify):
         verb.add_argument("targets", nargs="*", metavar="TARGET", help="STACK or STACK/NAME; without, all")
+        verb.add_argument("--last", action="store_true", help="on a frozen host, before another takes over")
     backup.add_argument("--init", action="store_true", help="make the repository, if it is not there")
     backup.add_argument("--tidy", action="store_true", help="only remove what a killed run left")
     backup.add_argument(
         "--accept", action="store_true", help="on a new host: what is here counts, though not restored"
     )
-    backup.add_argument("--last", action="store_true", help="on a frozen host, before another takes over")
     backup.add_argument("--base", default="", metavar="STACK/NAME", help="only a base for its log")
     verify.add_argument(
         "--of", default="", metavar="HOST", help="those of another host, which backup_verifies names"
@@ -161,6 +166,11 @@ def _backups(verbs: Any) -> None:
     )
     which.add_argument("--snapshot", default="", metavar="ID", help="this one")
     which.add_argument("--verified", action="store_true", help="the newest that was verified")
+    which.add_argument(
+        "--best",
+        action="store_true",
+        help="as much as comes back whole: the newest, else the newest that was verified",
+    )
     which.add_argument("--undo", action="store_true", help="what the last restore replaced")
     restore.add_argument(
         "--beside", default="", metavar="NAME", help="only as a copy of this name, to look into"

@@ -160,6 +160,19 @@ def _history(wish: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
+def _marks(wish: argparse.Namespace, layout: Layout) -> int:
+    from drover import marks
+
+    state = State(layout.state, write=bool(wish.take))
+    new = marks.take(state, marks.given(sys.stdin.read())) if wish.take else 0
+    found = state.marks()
+    if wish.json:
+        print(json.dumps({"changed": bool(new), "marks": marks.told(found), "errors": []}))
+    else:
+        print(marks.table(found))
+    return 0
+
+
 def _lock(wish: argparse.Namespace, layout: Layout) -> int:
     from drover.lockout import described, locked
 
@@ -273,6 +286,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "rollback": _rollback,
     "history": _history,
     "lock": _lock,
+    "marks": _marks,
     "boot": _boot,
     "lifecycle": _lifecycle,
     "certificates": _certificates,

@@ -32,7 +32,9 @@ def refusals(host: Host, plans: Mapping[str, Plan], asked: Asked, now: float) ->
     if part.name == lifecycle.FROZEN:
         text = f"{part.said}, so that nothing new begins here"
         return {name: text for name, each in plans.items() if _changes(each)}
-    changing = {name: each for name, each in plans.items() if _changes(each) or _comes_back(each)}
+    changing = {
+        name: each for name, each in plans.items() if _changes(each) or _comes_back(each) or _begins(each)
+    }
     if not changing or asked.force:
         return {}
     marks, lock, known = host.state.marks(), host.state.lock(), about(host.layout)
@@ -50,6 +52,11 @@ def refusals(host: Host, plans: Mapping[str, Plan], asked: Asked, now: float) ->
 def _changes(plan: Plan) -> bool:
     """One that is begun was allowed when it began: held back now, it would stay half done."""
     return bool(plan.facts.current) and plan.wish.release != plan.facts.current
+
+
+def _begins(plan: Plan) -> bool:
+    """On a host that never had the stack: what was rolled back may be known of from the host before."""
+    return not (plan.facts.current or plan.wish.absent)
 
 
 def _comes_back(plan: Plan) -> bool:

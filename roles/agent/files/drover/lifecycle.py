@@ -104,10 +104,10 @@ def reduced(wish: Manifest, part: Part) -> Manifest:
     return wish._replace(services=services, deploy=deploy, maintenance=wish.maintenance or still)
 
 
-def need_saves(layout: Layout, what: str) -> None:
-    """Refuse what the generation in service alone does."""
+def need_saves(layout: Layout, what: str, *, last: bool = False) -> None:
+    """Refuse what the generation in service alone does; a frozen one does it once more, as its `last`."""
     part = of(layout)
-    if not part.saves:
+    if not part.saves and not (last and part.name == FROZEN):
         raise DroverError(f"{part.said}; {what}")
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from drover import certificates, lifecycle, outside, record, release, tls
 from drover.apply import plan_all
-from drover.backups.overview import notes, overview
+from drover.backups.overview import lacking, notes, overview
 from drover.channels import channels
 from drover.docker import Container, observe, of_stack
 from drover.host import Host, about
@@ -79,6 +79,7 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
         "certificates": [each._asdict() for each in certified],
         "backups": saved,
         "backups_notes": [] if only else notes(host, saved),
+        "backups_lacking": lacking(host.layout, [only] if only else []),
         "events_waiting": count,
         "events_problem": undelivered,
     }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from drover import marks
 from drover.backups import files, jobs, ledger, room, sqlite, stream
 from drover.backups import restic as program
 from drover.backups.engines import ENGINES
@@ -33,6 +34,7 @@ class Outcome(NamedTuple):
     snapshot: str = ""
     bytes: int = 0
     seconds: float = 0.0
+    moment: str = ""  # of the data that was restored, such as 2026-11-30T03:00:00Z
     content: Mapping[str, str] = {}  # part → how much is in it, where somebody should look at it
 
 
@@ -78,6 +80,7 @@ def one(host: Host, restic: Restic, job: Job) -> Outcome:
     work = _volume if job.wanted.engine == FILES else _database
     identity, told = work(host, restic, job)
     told["disk"] = jobs.size(jobs.folder(host.layout, host.run, job))
+    told["rolled_back"] = marks.told(each for each in host.state.marks() if each.stack == job.wish.stack)
     ledger.add_record(restic, job, identity, told)
     return Outcome("ok", files.notes(told), identity, int(told["bytes"]))
 

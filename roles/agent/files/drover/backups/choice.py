@@ -33,6 +33,7 @@ class Asked(NamedTuple):
     latest: bool = False  # as far as the log goes
     transaction: int = 0  # just before this one was committed
     verified: bool = False
+    best: bool = False  # the newest that comes back whole, whichever that is
     beside: str = ""  # name of a copy to look into
     replace: bool = False  # there is data, and it may be replaced
     other_version: bool = False  # the database's version may be another one
@@ -46,6 +47,7 @@ class Chosen(NamedTuple):
     found: Complete
     told: Mapping[str, Any]
     moment: Moment | None = None  # out of the log, not out of a snapshot
+    instead: str = ""  # what was better, and did not come back whole
 
     @property
     def said(self) -> str:
@@ -61,9 +63,8 @@ class Chosen(NamedTuple):
 
     @property
     def noted(self) -> str:
-        """What of it was damaged already when it was backed up, to follow what is said."""
-        text = files.notes(self.told)
-        return f"; {text}" if text else ""
+        """What else there is to know of it, to follow what is said."""
+        return "".join(f"; {text}" for text in (files.notes(self.told), self.instead) if text)
 
     def copy(self, host: Host, place: Room, name: str = "") -> Copy:
         """Where it is restored into."""
@@ -75,17 +76,31 @@ class Chosen(NamedTuple):
 
 def choose(host: Host, restic: Restic, job: Job, asked: Asked) -> Chosen:
     """What was asked for: where the log does not reach so far back, the newest snapshot from before."""
-    if job.wanted.point_in_time and (asked.at or asked.latest or asked.transaction):
+    if job.wanted.point_in_time and (asked.at or asked.latest or asked.transaction or asked.best):
         try:
             return _moment(host, job, asked)
-        except NotCoveredError as error:
-            if not asked.at:
+        except TROUBLE as error:
+            if not asked.best and not (asked.at and isinstance(error, NotCoveredError)):
                 raise
-            host.say(f"{error}; the newest snapshot from before is taken")
+            before = " from before" if asked.at else ""
+            host.say(f"{error}; the newest snapshot{before} is taken")
     elif asked.transaction:
         raise DroverError(f"{job.name}: its log is not kept, so that no transaction is known")
     found = ledger.pick(ledger.complete(restic, job), job, asked.snapshot, asked.at, asked.verified)
     return Chosen(job, found, ledger.record(restic, found))
+
+
+def next_best(restic: Restic, each: Chosen, why: str) -> Chosen | None:
+    """Where `each` did not come back whole: after a log the newest snapshot, else the next verified one."""
+    found = ledger.complete(restic, each.job)
+    if each.moment is None:
+        at = each.found.data.at
+        found = [one for one in found if one.verdict == ledger.VERIFIED and one.data.at < at]
+    if not found:
+        return None
+    said = f"{each.said} did not come back whole: {why}"
+    instead = f"{each.instead}; {said}" if each.instead else said
+    return Chosen(each.job, found[-1], ledger.record(restic, found[-1]), instead=instead)
 
 
 def _moment(host: Host, job: Job, asked: Asked) -> Chosen:
@@ -101,7 +116,8 @@ def _moment(host: Host, job: Job, asked: Asked) -> Chosen:
     if asked.transaction:
         found = moments.before_transaction(bases, job, asked.transaction)
     else:
-        found = moments.latest(bases, job) if asked.latest else moments.at_time(bases, job, asked.at)
+        latest = asked.latest or asked.best
+        found = moments.latest(bases, job) if latest else moments.at_time(bases, job, asked.at)
     size, notes = found.base.size, found.base.notes
     told = {
         "engine": job.wanted.engine,

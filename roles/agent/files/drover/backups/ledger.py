@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from drover import marks
 from drover.backups.jobs import Job
 from drover.backups.restic import Restic, Snapshot
 from drover.host import Host
@@ -126,14 +127,18 @@ def learn(host: Host, restic: Restic) -> int:
     if host.state.kept():
         return 0
     rows = [Kept("escrow", "", "", time.time(), 0.0, 0, "ok", "")] if restic.has_user("escrow") else []
+    records = dict[str, Snapshot]()
     for each in restic.snapshots():
         job = tagged(each, "job=")
         if RECORD in each.tags:
+            records[job.partition("/")[0]] = each
             rows.append(Kept("backup", job, tagged(each, OF), each.at, 0.0, 0, "ok", ""))
         elif VERDICT in each.tags:
             rows.append(Kept("verify", job, tagged(each, OF), each.at, 0.0, 0, tagged(each, RESULT), ""))
     newest = {row.job: row for row in rows if row.kind == "backup"}
     rows += [row._replace(kind=LEARNED) for row in newest.values() if _is_new(host.layout, row)]
+    for each in records.values():  # the newest of each stack
+        marks.take(host.state, marks.read(json.loads(restic.text(each)).get("rolled_back") or []))
     host.state.keep_all(rows)
     return len(rows)
 

@@ -69,15 +69,21 @@ def notes(host: Host, found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def unsaved(layout: Layout, only: Sequence[str] = ()) -> tuple[str, ...]:
-    """Data of which nothing is kept, since nobody said where."""
-    if settings.read(layout) is not None:
-        return ()
-    data = ", ".join(job.name for job in jobs.every_job(layout) if not only or job.wish.stack in only)
+    """That data is not backed up, since nobody said where."""
+    data = ", ".join(lacking(layout, only))
     return (f"no backups are made of {data}: drover_platform.backup.repository is not set",) if data else ()
+
+
+def lacking(layout: Layout, only: Sequence[str] = ()) -> list[str]:
+    """Data of which nothing is kept, by job."""
+    if settings.read(layout) is not None:
+        return []
+    return [job.name for job in jobs.every_job(layout) if not only or job.wish.stack in only]
 
 
 def line(rows: Sequence[Kept], max_age: float, now: float) -> dict[str, Any]:
     """How it stands with one job, and what is wrong."""
+    back = [row for row in rows if row.kind == "restore" and row.result == "ok"][-1:]
     rows = [row for row in rows if row.kind in ("backup", "verify")]
     good = [row for row in rows if row.kind == "backup" and row.result == "ok"]
     sure = [row for row in rows if row.kind == "verify" and row.result == VERIFIED]
@@ -91,6 +97,7 @@ def line(rows: Sequence[Kept], max_age: float, now: float) -> dict[str, Any]:
         "verified_age_hours": _hours(verified, now) if verified else None,
         "bytes": newest.bytes if newest else 0,
         "snapshot": newest.snapshot if newest else "",
+        "restored": [{"at": stamp(row.at), "snapshot": row.snapshot, "text": row.text} for row in back],
         "problem": problem(rows, verified, max_age, now),
     }
 

@@ -43,7 +43,7 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
         name: done
         for stack in dict.fromkeys(each.job.wish.stack for each in chosen)
         for name, done in _stack(
-            host, restic, [each for each in chosen if each.job.wish.stack == stack]
+            host, restic, [each for each in chosen if each.job.wish.stack == stack], best=asked.best
         ).items()
     }
 
@@ -139,13 +139,14 @@ def _planned(host: Host, each: Chosen, asked: Asked) -> str:
 # Into place
 
 
-def _stack(host: Host, restic: Restic, chosen: Sequence[Chosen]) -> dict[str, Outcome]:
+def _stack(host: Host, restic: Restic, wanted: Sequence[Chosen], *, best: bool) -> dict[str, Outcome]:
     """The jobs of one stack: copies first, then one short stop for all of them."""
     began, rooms = time.time(), list[tuple[Chosen, Room]]()
-    kept, wrong = dict[str, str](), ""
+    kept, wrong, chosen = dict[str, str](), "", list(wanted)
     try:
-        for each in chosen:
-            rooms.append((each, _copied(host, restic, each)))
+        for index, each in enumerate(wanted):
+            chosen[index], made = _whole(host, restic, each, best=best)
+            rooms.append((chosen[index], made))
         done = [(each.job, copied) for each, copied in rooms]
         place.exchange(host, "restore", chosen[0].job.wish.stack, done, kept)
     except TROUBLE as error:
@@ -172,6 +173,19 @@ def _outcome(each: Chosen, kept: str | None, wrong: str, is_kept: bool) -> Outco
     return Outcome("failed", f"{text}; but {wrong}") if wrong else Outcome("ok", text)
 
 
+def _whole(host: Host, restic: Restic, each: Chosen, *, best: bool) -> tuple[Chosen, Room]:
+    """A whole copy of it; or, where the best was asked for, of what comes next."""
+    try:
+        return each, _copied(host, restic, each)
+    except TROUBLE as error:
+        why = redactor(host.layout)(str(error))
+        found = choice.next_best(restic, each, why) if best else None
+        if found is None:
+            raise
+        host.say(f"{each.job.name}: {found.instead}")
+        return _whole(host, restic, found, best=best)
+
+
 def _copied(host: Host, restic: Restic, each: Chosen) -> Room:
     """A whole copy that is what was recorded, with nothing running over it."""
     host.say(f"{each.job.name}: restore {each.said}")
@@ -194,4 +208,5 @@ def _told(host: Host, each: Chosen, done: Outcome, began: float, kind: str = "re
     seconds, identity = round(time.time() - began, 1), each.found.data.identity
     size = int(each.told["bytes"])
     host.state.keep(Kept(kind, each.job.name, identity, began, seconds, size, done.result, done.text))
-    return done._replace(snapshot=identity, bytes=size, seconds=seconds)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.found.data.at))
+    return done._replace(snapshot=identity, bytes=size, seconds=seconds, moment=moment)

@@ -82,8 +82,7 @@ def _backup(wish: argparse.Namespace, layout: Layout) -> int:
     with _alone(wish, layout) as (host, restic):
         if wish.init:
             return _init(host, restic)
-        if not (wish.last and lifecycle.of(layout).name == lifecycle.FROZEN):
-            lifecycle.need_saves(layout, "the one in service is backed up")
+        lifecycle.need_saves(layout, "the one in service is backed up", last=wish.last)
         found, odd = jobs.known(layout)
         chosen = jobs.chosen(found, [wish.base] if wish.base else wish.targets)
         if wish.accept:
@@ -135,7 +134,7 @@ def _dump(wish: argparse.Namespace, layout: Layout) -> int:
 
 def _verify(wish: argparse.Namespace, layout: Layout) -> int:
     with _alone(wish, layout) as (host, restic):
-        lifecycle.need_saves(layout, "the one in service is verified")
+        lifecycle.need_saves(layout, "the one in service is verified", last=wish.last)
         done: dict[str, Outcome] = {}
         if not wish.of:
             chosen = jobs.chosen(jobs.every_job(layout), wish.targets)
@@ -187,6 +186,7 @@ def _restore(wish: argparse.Namespace, layout: Layout) -> int:
         wish.at == LATEST,
         wish.before_transaction,
         wish.verified,
+        wish.best,
         wish.beside,
         wish.replace,
         wish.other_version,
