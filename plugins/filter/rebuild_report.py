@@ -10,26 +10,29 @@ short_description: The report of a rebuild, on one page
 description:
   - Time per step, recovery point, what was compared, what was switched and what remains to be removed.
   - A part that is not told of is shown as none. Whatever is told is escaped.
-positional: beside
+positional: backups, target_groups
 options:
   _input:
     description: The journal, as the module P(drover.platform.journal#module) returns it.
     type: dict
     required: true
-  beside:
-    description:
-      - "What the journal does not know: C(recovery_point) with C(at), C(snapshot) and C(how); C(frozen), the
-        seconds without writes; C(compared), a list of C(what), C(before), C(after) and C(equal); C(switched),
-        of C(what), C(before) and C(after); C(remains), of C(what) and C(until)."
-      - Moments are UTC, such as C(2026-11-30T03:00:00Z). C(until) is empty for what a person removes.
-    type: dict
+  backups:
+    description: What the new instance says of its backups, as C(drover status --json) does.
+    type: list
+    elements: dict
+    default: []
+  target_groups:
+    description: Names of the target groups that were switched.
+    type: list
+    elements: str
+    default: []
 author: The Drover developers
 """
 
 EXAMPLES = r"""
 - name: Show the report
   ansible.builtin.debug:
-    msg: "{{ (rebuild.journal | drover.platform.rebuild_report({'frozen': 12.5})).text.splitlines() }}"
+    msg: "{{ (rebuild.journal | drover.platform.rebuild_report(status.backups, ['web'])).text.splitlines() }}"
 """
 
 RETURN = r"""
@@ -43,15 +46,16 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..plugin_utils import origin, rebuild_report
+from ..plugin_utils import origin, rebuild_report, rebuilt
 
 
-def of(journal: Any, beside: Any = None) -> dict[str, Any]:
+def of(journal: Any, backups: Any = (), target_groups: Any = ()) -> dict[str, Any]:
     """Plain data in, plain data out."""
     told, _ = origin.plain(journal or {}, "journal")
-    more, _ = origin.plain(beside or {}, "beside")
+    said, _ = origin.plain(list(backups), "backups")
+    groups, _ = origin.plain(list(target_groups), "target_groups")
     try:
-        return rebuild_report.pages(told, more)
+        return rebuild_report.pages(told, rebuilt.beside(told, said, groups) if told else {})
     except rebuild_report.ReportError as problem:
         raise AnsibleFilterError(f"The report: {problem}") from problem
 

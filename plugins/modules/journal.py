@@ -46,7 +46,7 @@ options:
   verb:
     description: What begins.
     type: str
-    choices: [rebuild, retire]
+    choices: [rebuild, failback, retire]
     default: rebuild
   old:
     description: Id of the instance that is replaced. Empty where there is none.
@@ -159,6 +159,10 @@ stale:
   description: Whether it is open and that is more than 15 minutes.
   returned: success
   type: bool
+now:
+  description: The time by AWS's clock, in UTC.
+  returned: success
+  type: str
 said:
   description: In words, whose it is and how far it is.
   returned: success
@@ -169,7 +173,7 @@ journal:
   type: dict
   contains:
     id: {description: A random name of it., type: str}
-    verb: {description: C(rebuild) or C(retire)., type: str}
+    verb: {description: "C(rebuild), C(failback) or C(retire).", type: str}
     host: {description: The host's name., type: str}
     old: {description: Id of the instance that is replaced., type: str}
     new: {description: Id of the instance that replaces it., type: str}
@@ -231,7 +235,7 @@ def main() -> None:
             **dict.fromkeys(("old", "new", "step"), TEXT),
             "token": {"type": "str", "no_log": False},
             "take_over": {"type": "bool", "default": False},
-            "verb": {"type": "str", "choices": ["rebuild", "retire"], "default": "rebuild"},
+            "verb": {"type": "str", "choices": list(journal.VERBS), "default": "rebuild"},
             "generation": {"type": "int", "default": 0},
             "lost": {"type": "bool"},
             "facts": {"type": "dict", "default": {}},
@@ -388,6 +392,7 @@ def _told(found: parameter.Found, host: str) -> dict[str, Any]:
         "age": silent,
         "stale": is_open and silent > journal.STALE,
         "said": journal.said(there, host),
+        "now": journal.stamp(found.now),
         "journal": journal.dump(there) if there else {},
     }
 

@@ -23,7 +23,7 @@ Data = dict[str, Any]
 
 FORMAT = 1
 BAR = 24  # characters of the longest step's bar
-VERBS = {"rebuild": "Rebuild", "retire": "Retirement"}
+VERBS = {"rebuild": "Rebuild", "failback": "Failback", "retire": "Retirement"}
 
 
 class Wrong(str):

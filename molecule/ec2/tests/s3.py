@@ -30,7 +30,8 @@ def drover(host: Host, *words: str, fails: bool = False) -> dict[str, Any]:
 
 def newest(host: Host) -> tuple[str, str]:
     """The newest snapshot that counts, and what is wrong, as the host itself knows."""
-    (found,) = json.loads(host.run("drover backups --json").stdout)
+    listed = json.loads(host.run("drover backups --json").stdout)
+    (found,) = (each for each in listed if each["job"] == JOB)
     return str(found["snapshot"]), str(found["problem"])
 
 

@@ -162,8 +162,8 @@ def test_a_retirement_of_nothing_yet_is_a_page_too() -> None:
     ],
 )
 def test_what_the_report_cannot_show_is_refused(beside: dict[str, Any], said: str) -> None:
-    with pytest.raises(AnsibleFilterError, match="The report: ") as refused:
-        of(JOURNAL, beside)
+    with pytest.raises(rebuild_report.ReportError) as refused:
+        rebuild_report.pages(JOURNAL, beside)
     assert said in str(refused.value)
 
 

@@ -555,7 +555,7 @@ def test_reading_changes_nothing(store: Store, sam: Operator):
     none = sam.do("read")
     assert none == {
         **{"changed": False, "there": False, "open": False, "age": 0, "stale": False},
-        **{"said": "web has no journal", "journal": {}},
+        **{"said": "web has no journal", "now": "2026-11-30T03:00:00Z", "journal": {}},
     }
     sam.begin()
     assert sam.do("read")["said"].endswith("begun 2026-11-30 03:00 UTC, before its first step")

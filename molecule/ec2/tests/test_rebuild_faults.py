@@ -1,0 +1,207 @@
+"""What may go wrong in a rebuild: before the switch the old one serves on, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from shared.instances import over_ssh
+from shared.scenario import Run, eventually
+from shared.traffic import diary, traffic, unharmed
+
+from localcloud import cloud, faults
+
+from .rebuilds import begun, ended, instances, journal, reached, rebuild, running, serving, settled, start
+from .s3 import BUCKET, PREFIX, psql
+
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("bookings")]
+BLOCK = (
+    "nft 'add table inet cut; add chain inet cut in { type filter hook prerouting priority -400; };"
+    ' add rule inet cut in iifname "eth0" tcp dport 80 drop\''
+)
+
+
+@pytest.fixture
+def bookings() -> None:
+    """A table with rows on whichever instance serves, and a backup of everything."""
+    _, host = serving()
+    psql(host, "CREATE TABLE IF NOT EXISTS bookings (id int PRIMARY KEY, note text);")
+    psql(host, "INSERT INTO bookings SELECT n, 'x' FROM generate_series(1, 50) AS n ON CONFLICT DO NOTHING;")
+    host.check_output("drover backup")
+
+
+@contextmanager
+def meanwhile(step: str, what: Callable[[], object]) -> Iterator[None]:
+    """Do it as soon as the step has begun."""
+
+    def wait() -> None:
+        assert eventually(lambda: begun(step), 400), journal()
+        what()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    yield
+    thread.join()
+
+
+def packs() -> dict[str, bytes]:
+    """Every pack of the host's repository, by its key."""
+    s3 = cloud.client("s3")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{PREFIX}data/")
+    keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+    return {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
+
+def put(objects: dict[str, bytes]) -> None:
+    for key, content in objects.items():
+        cloud.client("s3").put_object(Bucket=BUCKET, Key=key, Body=content)
+
+
+def spoiled(objects: dict[str, bytes]) -> dict[str, bytes]:
+    """The same with other bytes in the middle, where data is."""
+    return {
+        key: content[: len(content) // 3] + b"\0" * 64 + content[len(content) // 3 + 64 :]
+        for key, content in objects.items()
+    }
+
+
+def refused(*arguments: str, step: str = "", what: Callable[[], object] = bool) -> Run:
+    """A rebuild that fails, after which the instance that served serves as if nothing had been."""
+    identity, host = serving()
+    with traffic("refused") as seen:
+        if step:
+            with meanwhile(step, what):
+                run = rebuild(*arguments)
+        else:
+            run = rebuild(*arguments)
+    assert run.status != 0, run.output
+    unharmed(seen)
+    assert journal()["outcome"] == "failed"
+    settled(identity, host)
+    return run
+
+
+def test_the_new_one_does_not_converge() -> None:
+    run = refused("-e", "backup_restic=/nowhere/restic")
+    assert "did not converge: Install restic" in run.output, run.output
+
+
+def test_a_smoke_test_fails() -> None:
+    _, host = serving()
+    psql(host, "TRUNCATE bookings;")
+    run = refused()
+    assert "SELECT count(*) FROM bookings" in run.output and "0, not 1 or more" in run.output, run.output
+
+
+def test_what_is_restored_is_not_what_was_recorded() -> None:
+    kept: dict[str, bytes] = {}
+
+    def spoil() -> None:
+        kept.update(packs())
+        put(spoiled(kept))
+
+    try:
+        run = refused(step="restore", what=spoil)
+    finally:
+        put(kept)
+    assert "drover restore --all" in run.output, run.output
+
+
+def test_the_target_never_becomes_healthy() -> None:
+    def cut() -> None:
+        over_ssh(reached(journal()["new"])).check_output(BLOCK)
+
+    run = refused("-e", "rebuild_healthy_seconds=20", step="serve", what=cut)
+    assert "healthy" in run.output, run.output
+
+
+def test_the_api_errs_during_the_switch() -> None:
+    """It is asked again; and the one that was there before is out of service."""
+    identity, _ = serving()
+    with (
+        traffic("api") as seen,
+        meanwhile("switch", lambda: faults.inject("error", "elasticloadbalancing", 40, 0)),
+    ):
+        run = rebuild()
+    assert run.status == 0, run.output
+    unharmed(seen)
+    new, there = serving()
+    assert new != identity
+    settled(new, there)
+
+
+@pytest.mark.parametrize("step", ["restore", "save"])
+def test_the_old_one_dies_on_the_way(step: str) -> None:
+    """Nothing is undone, and the same new instance goes on with what there is."""
+    identity, _ = serving()
+    known = diary()
+    with meanwhile(step, lambda: faults.inject("power", identity, 0, 0)):
+        run = rebuild()
+    assert run.status != 0 and "with -e lost=true" in run.output, run.output
+    new = journal()["new"]
+    assert journal()["ended"] == "" and running() == {new}
+    run = rebuild("-e", "lost=true")
+    assert run.status == 0 and "Recovery point" in run.output, run.output
+    found, there = serving()
+    assert found == new
+    settled(new, there)
+    assert set(known) <= set(diary())
+
+
+def test_a_lost_host_comes_back_from_what_is_whole() -> None:
+    """Its newest backup is damaged, so of that job the newest verified one is taken, and told."""
+    identity, host = serving()
+    with traffic("verified") as seen:
+        assert eventually(lambda: len(seen.kept) > 20)
+    host.check_output("drover backup && drover verify")
+    before = packs()
+    with traffic("newest") as later:
+        assert eventually(lambda: len(later.kept) > 200)
+    host.check_output("drover backup diary")
+    kept = {key: content for key, content in packs().items() if key not in before}
+    put(spoiled(kept))
+    faults.inject("power", identity, 0, 0)
+    assert eventually(lambda: instances()[identity][0] == "stopped")
+    run = rebuild()
+    assert run.status != 0 and "No instance of web runs" in run.output and "-e lost=true" in run.output
+    run = rebuild("-e", "lost=true")
+    assert run.status == 0, run.output
+    assert "but for diary/data" in run.output, run.output
+    new, there = serving()
+    settled(new, there)
+    found = set(diary())
+    assert set(seen.kept) <= found and not set(later.kept) & found
+    put(kept)
+
+
+def test_two_begin_at_once() -> None:
+    first = start()
+    assert eventually(lambda: journal()["ended"] == "", 60)
+    second = rebuild()
+    assert second.status != 0 and "has a rebuild under way" in second.output, second.output
+    assert "-e take_over=true" in second.output
+    run = ended(first)
+    assert run.status == 0, run.output
+    settled(*serving())
+
+
+def test_retired_it_comes_back_by_one_command() -> None:
+    identity, _ = serving()
+    known = diary()
+    run = rebuild(playbook="retire")
+    assert run.status == 0 and "Retirement of web: done" in run.output, run.output
+    assert instances()[identity][0] in ("shutting-down", "terminated")
+    run = rebuild("-e", "lost=true")
+    assert run.status == 0, run.output
+    new, there = serving()
+    settled(new, there)
+    assert diary() == known
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_ordered() -> Iterator[None]:
+    """No fault stays."""
+    yield
+    faults.inject("error", "elasticloadbalancing", 0, 0)
