@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
-from shared.instances import over_ssh
-from shared.scenario import Run, eventually
+from shared.instances import INVENTORY, over_ssh
+from shared.scenario import ROOT, Run, eventually
 from shared.traffic import diary, traffic, unharmed
 
 from localcloud import cloud, faults
 
-from .rebuilds import begun, ended, instances, journal, reached, rebuild, running, serving, settled, start
+from .rebuilds import (
+    begun,
+    ended,
+    instances,
+    journal,
+    reached,
+    rebuild,
+    running,
+    serving,
+    settled,
+    start,
+    typed,
+)
 from .s3 import BUCKET, PREFIX, psql
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("bookings")]
@@ -65,6 +80,14 @@ def spoiled(objects: dict[str, bytes]) -> dict[str, bytes]:
         key: content[: len(content) // 3] + b"\0" * 64 + content[len(content) // 3 + 64 :]
         for key, content in objects.items()
     }
+
+
+def page() -> list[Callable[[], Run]]:
+    """The commands of docs/host-gone.md, one after the other, with the scenario's inventory."""
+    text = (ROOT / "docs" / "host-gone.md").read_text()
+    lines = [each.strip() for each in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+    commands = [shlex.split(each.replace("inventories/acme", str(INVENTORY))) for each in lines]
+    return [partial(typed, command) for command in commands]
 
 
 def refused(*arguments: str, step: str = "", what: Callable[[], object] = bool) -> Run:
@@ -166,9 +189,15 @@ def test_a_lost_host_comes_back_from_what_is_whole() -> None:
     assert eventually(lambda: instances()[identity][0] == "stopped")
     run = rebuild()
     assert run.status != 0 and "No instance of web runs" in run.output and "-e lost=true" in run.output
-    run = rebuild("-e", "lost=true")
-    assert run.status == 0, run.output
-    assert "but for diary/data" in run.output, run.output
+    is_it_there, what_would_come, bring_it, is_it_well, in_the_morning = page()
+    assert is_it_there().status != 0
+    run = what_would_come()
+    assert run.status == 0 and identity in run.output, run.output
+    run = bring_it()
+    assert run.status == 0 and "but for diary/data" in run.output, run.output
+    for last in (is_it_well, in_the_morning):
+        run = last()
+        assert run.status == 0, run.output
     new, there = serving()
     settled(new, there)
     found = set(diary())

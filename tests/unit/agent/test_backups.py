@@ -822,6 +822,18 @@ def test_a_new_host_learns_all_or_nothing(tmp_path: Path) -> None:
     assert [(each.stack, each.version, each.who) for each in state.marks()] == [("shop", "2", "anna")]
 
 
+def test_a_new_host_learns_although_a_record_is_damaged(tmp_path: Path) -> None:
+    class Damaged(Repository):
+        def text(self, found: Snapshot) -> str:
+            raise DroverError("restic: ciphertext verification failed")
+
+    said = list[str]()
+    state = State(tmp_path / "state.db")
+    host = Host(Layout(tmp_path), runner(), state, said.append)
+    assert ledger.learn(host, Damaged()) == 7  # type: ignore[arg-type]
+    assert not state.marks() and "not known of shop/db: restic" in said[0]
+
+
 class Asked:
     """A repository that notes what it is to forget."""
 

@@ -292,6 +292,23 @@ def test_the_best_is_the_newest_that_comes_back_whole(
     assert said in found.noted and ("did not come back whole: it is torn" in found.noted) == bool(said)
 
 
+def test_a_snapshot_without_a_readable_record_is_not_the_best(
+    host: Host, history: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def record(_: object, found: Complete) -> dict[str, Any]:
+        if found.data.at > 1:
+            raise DroverError("it is torn")
+        return {"engine": jobs.FILES, "bytes": 5}
+
+    monkeypatch.undo()
+    monkeypatch.setattr(choice.ledger, "complete", lambda *_: [snapshot(n, "verified") for n in (1, 2, 3)])
+    monkeypatch.setattr(choice.ledger, "record", record)
+    found = choice.choose(host, Repository(), FOLDER, choice.Asked(best=True))  # type: ignore[arg-type]
+    assert found.found.data.at == 1 and "3333" in found.instead and "it is torn" in found.instead
+    with pytest.raises(DroverError, match="it is torn"):
+        choice.choose(host, Repository(), FOLDER, choice.Asked())  # type: ignore[arg-type]
+
+
 def test_nothing_else_is_taken_unasked(host: Host, history: list[str]) -> None:
     history.append("5")
     newest = choice.Chosen(FOLDER, snapshot(5), {"engine": jobs.FILES, "bytes": 5})

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from drover import lifecycle
@@ -87,20 +89,33 @@ def choose(host: Host, restic: Restic, job: Job, asked: Asked) -> Chosen:
     elif asked.transaction:
         raise DroverError(f"{job.name}: its log is not kept, so that no transaction is known")
     found = ledger.pick(ledger.complete(restic, job), job, asked.snapshot, asked.at, asked.verified)
-    return Chosen(job, found, ledger.record(restic, found))
+    try:
+        return Chosen(job, found, ledger.record(restic, found))
+    except TROUBLE as error:
+        said = (
+            f"snapshot {found.data.identity[:8]} of {stamp(found.data.at)} did not come back whole: {error}"
+        )
+        older = _older(restic, job, found.data.at, said) if asked.best else None
+        if older is None:
+            raise
+        return older
 
 
 def next_best(restic: Restic, each: Chosen, why: str) -> Chosen | None:
     """Where `each` did not come back whole: after a log the newest snapshot, else the next verified one."""
-    found = ledger.complete(restic, each.job)
-    if each.moment is None:
-        at = each.found.data.at
-        found = [one for one in found if one.verdict == ledger.VERIFIED and one.data.at < at]
-    if not found:
-        return None
-    said = f"{each.said} did not come back whole: {why}"
-    instead = f"{each.instead}; {said}" if each.instead else said
-    return Chosen(each.job, found[-1], ledger.record(restic, found[-1]), instead=instead)
+    instead = f"{each.instead}; " * bool(each.instead) + f"{each.said} did not come back whole: {why}"
+    if each.moment:
+        return _older(restic, each.job, math.inf, instead, verified=False)
+    return _older(restic, each.job, each.found.data.at, instead)
+
+
+def _older(restic: Restic, job: Job, before: float, instead: str, *, verified: bool = True) -> Chosen | None:
+    """The newest of which the record can be read."""
+    for one in reversed(ledger.complete(restic, job)):
+        if one.data.at < before and (one.verdict == ledger.VERIFIED or not verified):
+            with suppress(*TROUBLE):
+                return Chosen(job, one, ledger.record(restic, one), instead=instead)
+    return None
 
 
 def _moment(host: Host, job: Job, asked: Asked) -> Chosen:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from drover import marks
 from drover.backups.jobs import Job
 from drover.backups.restic import Restic, Snapshot
+from drover.errors import TROUBLE
 from drover.host import Host
 from drover.layout import Layout
 from drover.run import DroverError
@@ -138,7 +139,12 @@ def learn(host: Host, restic: Restic) -> int:
     newest = {row.job: row for row in rows if row.kind == "backup"}
     rows += [row._replace(kind=LEARNED) for row in newest.values() if _is_new(host.layout, row)]
     for each in records.values():  # the newest of each stack
-        marks.take(host.state, marks.read(json.loads(restic.text(each)).get("rolled_back") or []))
+        try:
+            found = marks.read(json.loads(restic.text(each)).get("rolled_back") or [])
+        except (*TROUBLE, ValueError) as error:  # a host comes back although that is damaged
+            host.say(f"what was rolled back is not known of {tagged(each, 'job=')}: {error}")
+        else:
+            marks.take(host.state, found)
     host.state.keep_all(rows)
     return len(rows)
 
