@@ -56,11 +56,11 @@ def diary() -> list[str]:
 
 
 def registered() -> int:
-    """How many targets get requests, or will as soon as they are well."""
+    """How many targets get requests, or would if they were well."""
     elb = cloud.client("elbv2")
     (group,) = elb.describe_target_groups(Names=["acme-web"])["TargetGroups"]
     found = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
-    return sum(each["TargetHealth"]["State"] != "draining" for each in found)
+    return sum(each["TargetHealth"]["State"] in ("healthy", "unhealthy") for each in found)
 
 
 @contextmanager
@@ -85,12 +85,15 @@ def traffic(run: str) -> Iterator[Seen]:
         over.wait(0.5)
 
     def repeated(what: Callable[[], None]) -> None:
-        while not over.is_set():
-            began = time.monotonic()
-            what()
-            over.wait(max(0.0, PAUSE - (time.monotonic() - began)))
+        try:
+            while not over.is_set():
+                began = time.monotonic()
+                what()
+                over.wait(max(0.0, PAUSE - (time.monotonic() - began)))
+        except Exception as error:  # a thread's own is nobody's
+            wrong.append(error)
 
-    last = [time.monotonic()]
+    last, wrong = [time.monotonic()], list[Exception]()
     threads = [threading.Thread(target=repeated, args=(what,)) for what in (read, write, look)]
     for thread in threads:
         thread.start()
@@ -100,6 +103,7 @@ def traffic(run: str) -> Iterator[Seen]:
         over.set()
         for thread in threads:
             thread.join()
+    assert not wrong, wrong
 
 
 def unharmed(seen: Seen) -> None:

@@ -43,12 +43,18 @@ def journal() -> dict[str, Any]:
     return dict(json.loads(told))
 
 
-def begun(step: str) -> bool:
-    """Whether this step, or one after it, has begun in the rebuild that is under way."""
+def owner() -> str:
+    """Which run has the journal."""
+    return str(journal().get("owner", {}).get("token", ""))
+
+
+def begun(step: str, before: str = "") -> bool:
+    """Whether a run after `before` has begun this step, or one that comes after it."""
     told = journal()
-    if told.get("ended", "x"):
+    if told.get("ended", "x") or owner() == before or told["owner"]["clock"] is None:
         return False
-    return any(STEPS.index(each[0]) >= STEPS.index(step) for each in told["steps"] if each[0] in STEPS)
+    last = told["steps"][-1][0]
+    return last in STEPS and STEPS.index(last) >= STEPS.index(step)
 
 
 def start(*arguments: str, playbook: str = "rebuild", root: Path = ROOT) -> subprocess.Popen[str]:
@@ -95,9 +101,10 @@ def rebuild(*arguments: str, playbook: str = "rebuild", root: Path = ROOT) -> Ru
 
 def killed(step: str, delay: float, *arguments: str, root: Path = ROOT) -> Run | None:
     """Kill it `delay` seconds after the step has begun; its end, if it came to one before."""
+    before = owner()
     process = start(*arguments, root=root)
     try:
-        eventually(lambda: process.poll() is not None or begun(step), 400)
+        eventually(lambda: process.poll() is not None or begun(step, before), 400)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return ended(process, delay)
     finally:

@@ -309,6 +309,15 @@ def test_a_snapshot_without_a_readable_record_is_not_the_best(
         choice.choose(host, Repository(), FOLDER, choice.Asked())  # type: ignore[arg-type]
 
 
+def test_what_has_no_snapshot_begins_empty(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(choice.ledger, "complete", lambda *_: [])
+    done = restored(host, FOLDER, best=True)
+    assert done["shop/media/large"].result == "ok" and "begins empty" in done["shop/media/large"].text
+    with pytest.raises(DroverError, match="there is no snapshot"):
+        restored(host, FOLDER)
+
+
 def test_nothing_else_is_taken_unasked(host: Host, history: list[str]) -> None:
     history.append("5")
     newest = choice.Chosen(FOLDER, snapshot(5), {"engine": jobs.FILES, "bytes": 5})

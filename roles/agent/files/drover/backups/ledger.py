@@ -32,6 +32,10 @@ CHECK = "check"  # of the repository, or (with a job) of that of its log
 LEARNED, ACCEPTED, UNDONE, SETTLING = "learned", "accepted", "undo", ("restore", "import", "accepted")
 
 
+class NoSnapshotError(DroverError):
+    """A job has none that was asked for."""
+
+
 class Complete(NamedTuple):
     """A snapshot with its record, and what the newest verdict says of it."""
 
@@ -81,7 +85,7 @@ def pick(found: Sequence[Complete], job: Job, snapshot: str, at: float, verified
     ]
     if not fitting:
         what = "verified snapshot" if verified else "snapshot"
-        raise DroverError(f"{job.name}: there is no {what}{f' from before {stamp(at)}' if at else ''}")
+        raise NoSnapshotError(f"{job.name}: there is no {what}{f' from before {stamp(at)}' if at else ''}")
     wrong = ahead(fitting[-1].data, time.time())
     if wrong:
         raise DroverError(f"{job.name}: {wrong}")

@@ -14,6 +14,7 @@ from drover.backups import beside, choice, jobs, ledger, place, room, verify
 from drover.backups.backup import Outcome
 from drover.backups.choice import Asked, Chosen
 from drover.backups.jobs import FILES, Job
+from drover.backups.ledger import NoSnapshotError
 from drover.backups.pitr import REPLAY
 from drover.backups.restic import Restic
 from drover.backups.room import Room
@@ -28,7 +29,14 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
     """All of them or, where something is in the way, none."""
     if asked.beside and len(wanted) != 1:
         raise DroverError("--beside is for one database or volume: name it as STACK/NAME")
-    chosen = [choice.choose(host, restic, job, asked) for job in wanted]
+    chosen, empty = list[Chosen](), dict[str, Outcome]()
+    for job in wanted:
+        try:
+            chosen.append(choice.choose(host, restic, job, asked))
+        except NoSnapshotError as error:
+            if not asked.best:
+                raise
+            empty[job.name] = Outcome("ok", f"{error}: it begins empty")
     _refuse(host, chosen, asked)
     if not asked.check:
         _make(host, _lacking(host, chosen), asked)
@@ -39,7 +47,7 @@ def restore(host: Host, restic: Restic, wanted: Sequence[Job], asked: Asked) -> 
         (each,), began = chosen, time.time()
         done = beside.make(host, restic, each, asked.beside)
         return {each.job.name: _told(host, each, done, began, "beside")}
-    return {
+    return empty | {
         name: done
         for stack in dict.fromkeys(each.job.wish.stack for each in chosen)
         for name, done in _stack(
