@@ -32,7 +32,7 @@ clean:  ## Remove everything that demo and test made
 	@if [ -d .cache/testhost ] || docker info >/dev/null 2>&1; then testhost/testhost clean; fi
 	@testhost/engine stop
 	@testhost/packages remove
-	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible inventories/*/.secrets molecule/*/inventory/.secrets
+	@rm -rf .venv .venv-oldest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible inventories/*/.secrets molecule/*/inventory/.secrets molecule/*/inventory/.reports
 	@echo "Removed hosts, images, packages, virtual environments and caches."
 
 test: venv  ## Lint, unit and property tests, molecule scenarios
