@@ -52,8 +52,8 @@ def test_certificate_comes_by_dns_with_the_instances_own_role(
     ):
         connection.sendall(f"GET /up HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
         assert b" 200 " in connection.recv(4000)
-    (found,) = json.loads(host.check_output("drover certificates --json"))
-    assert (found["name"], found["source"], found["problem"]) == (NAME, "acme", "")
+    found = {each["name"]: each for each in json.loads(host.check_output("drover certificates --json"))}
+    assert (found[NAME]["source"], found[NAME]["problem"]) == ("acme", "")
     records = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert not [each for each in records if each["Type"] == "TXT"], "nothing is left in the zone"
     assert not host.file("/root/.aws").exists, "no key lies on the host"
