@@ -271,6 +271,17 @@ def test_only_the_generation_in_service_saves(tmp_path: Path, name: str) -> None
         lifecycle.need_saves(layout, "the other one does")
 
 
+def test_a_frozen_host_alone_saves_once_more(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    for part in PARTS.values():
+        lifecycle.note(layout, part)
+        if part.name in (lifecycle.ACTIVE, lifecycle.FROZEN):
+            lifecycle.need_saves(layout, "the other one does", last=True)
+            continue
+        with pytest.raises(DroverError, match="the other one does"):
+            lifecycle.need_saves(layout, "the other one does", last=True)
+
+
 @pytest.mark.parametrize("name", [*PARTS])
 def test_only_a_frozen_hosts_data_stays_as_it_is(tmp_path: Path, name: str) -> None:
     layout = Layout(tmp_path)
