@@ -38,6 +38,22 @@ class Run:
         return sum(int(each) for each in found)
 
 
+def typed(command: list[str], seconds: float = 600) -> Run:
+    """What a person could type in the checkout, without a terminal and without colours."""
+    # An ssh beside it may make a shared standard input non-blocking, which Ansible refuses.
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+    return Run(done.returncode, done.stdout + done.stderr)
+
+
 @dataclass(frozen=True)
 class Scenario:
     """The scenario under test: its inventory folder and the one host that it names."""
@@ -66,18 +82,7 @@ class Scenario:
         """Run the site playbook with more arguments, from another inventory folder if one is given."""
         command = ["ansible-playbook", "-i", str(inventory or self.inventory), *arguments]
         command.append(str(playbook or ROOT / "playbooks" / "site.yml"))
-        # An ssh beside it may make a shared standard input non-blocking, which Ansible refuses.
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        return Run(done.returncode, done.stdout + done.stderr)
+        return typed(command)
 
     def converge(self, *arguments: str, inventory: Path | None = None) -> Run:
         """Run the site playbook, which must succeed."""

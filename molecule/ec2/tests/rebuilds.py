@@ -72,22 +72,6 @@ def start(*arguments: str, playbook: str = "rebuild", root: Path = ROOT) -> subp
     )
 
 
-def typed(command: list[str]) -> Run:
-    """Run any command of a page."""
-    environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0"}
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    return Run(done.returncode, done.stdout + done.stderr)
-
-
 def ended(process: subprocess.Popen[str], seconds: float = 600) -> Run:
     """Wait for its end."""
     output, _ = process.communicate(timeout=seconds)

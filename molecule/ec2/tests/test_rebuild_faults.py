@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 from shared.instances import INVENTORY, over_ssh
-from shared.scenario import ROOT, Run, eventually
+from shared.scenario import ROOT, Run, eventually, typed
 from shared.traffic import diary, traffic, unharmed
 
 from localcloud import cloud, faults
@@ -28,7 +28,6 @@ from .rebuilds import (
     serving,
     settled,
     start,
-    typed,
 )
 from .s3 import BUCKET, PREFIX, psql
 
@@ -94,7 +93,7 @@ def page() -> list[Callable[[], Run]]:
     text = (ROOT / "docs" / "host-gone.md").read_text()
     lines = [each.strip() for each in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
     commands = [shlex.split(each.replace("inventories/acme", str(INVENTORY))) for each in lines]
-    return [partial(typed, command) for command in commands]
+    return [partial(typed, command, 900) for command in commands]
 
 
 def refused(*arguments: str, step: str = "", what: Callable[[], object] = bool) -> Run:
