@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 from localcloud import account, cloud, control, elb, machines, networks, reconcile
 from localcloud.cloud import CACHE, ENDPOINT, LABEL, MINISTACK, MOTO, RUN, CloudError, client
 from testhost import hosts, registry
-from testhost.docker import CHECKOUT, NETWORK, docker, inspect, say, step
+from testhost.docker import CHECKOUT, NETWORK, TesthostError, docker, inspect, say, step
 
 
 def up() -> None:
@@ -58,11 +59,15 @@ def down() -> None:
     """Remove everything of this checkout's cloud; nothing there is no error."""
     _alone()
     reconcile.stop()
-    while left := cloud.ours(
-        "container"
-    ):  # the engine may just be finishing one that the reconciler asked for
+    until = time.monotonic() + machines.SHUTDOWN
+    while left := cloud.ours("container"):
         for found in left:
-            docker("rm", "--force", "--volumes", found["Id"])
+            try:
+                docker("rm", "--force", "--volumes", found["Id"])
+            except TesthostError:  # the engine may just be finishing what the reconciler asked for
+                if time.monotonic() > until:
+                    raise
+        time.sleep(0.2)
     for network in cloud.ours("network"):
         networks.remove(network["Name"])
     if CACHE.exists():

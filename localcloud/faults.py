@@ -15,6 +15,7 @@ SERVICE_FAULTS = {
     "absent": "a service does not answer at all",
 }
 INSTANCE_FAULTS = {"network": "cut an instance's network", "power": "pull an instance's power"}
+LAUNCH_FAULTS = {"boot": "whatever is launched meanwhile never boots"}
 MAP = RUN / "faults.map"
 
 
@@ -22,6 +23,9 @@ def inject(kind: str, target: str, seconds: int, milliseconds: int) -> None:
     """Do it; a fault of a service or a network ends by itself after the seconds."""
     if kind in SERVICE_FAULTS:
         _service(kind, target, seconds, milliseconds)
+    elif kind in LAUNCH_FAULTS:
+        machines.BOOTLESS.write_text(str(time.time() + seconds))
+        say(f"what is launched in the next {seconds} s never boots")
     elif not inspect("container", machines.name_of(target)):
         raise CloudError(f"{target} has no machine: localcloud status shows those there are")
     elif kind == "power":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ from testhost.docker import docker, inspect
 
 MARK = "instance"
 STOPS = CACHE / "stops"  # <instance> → the start of its machine that we ended
+BOOTLESS = CACHE / "bootless"  # until when what is launched never boots
+HANG = "trap exit TERM; while :; do sleep 1; done"
 SHUTDOWN = 60  # seconds until a machine that does not shut down loses its power
 
 
@@ -70,9 +73,15 @@ def create(wanted: Wanted) -> None:
     docker(
         "create", "--name", name_of(wanted.identity), "--hostname", wanted.hostname,
         *cloud.labels(instance=wanted.identity), "--network", network, "--ip", wanted.address,
-        "--env", f"ROUTES={_routes(block)}", *hosts.OPTIONS, *mounts, MACHINE_IMAGE,
+        "--env", f"ROUTES={_routes(block)}", *hosts.OPTIONS, *mounts,
+        *(("--entrypoint=sh", "--stop-signal=TERM", MACHINE_IMAGE, "-c", HANG) if _hangs() else (MACHINE_IMAGE,)),
     )  # fmt: skip
     start(wanted)
+
+
+def _hangs() -> bool:
+    """Whether somebody ordered that what is launched now never boots."""
+    return BOOTLESS.exists() and time.time() < float(BOOTLESS.read_text())
 
 
 def _routes(block: str) -> str:

@@ -22,6 +22,8 @@ from shared.scenario import ROOT
 from shared.traffic import Seen, diary, traffic, unharmed
 from testinfra.host import Host
 
+from localcloud import faults, machines
+
 from .rebuilds import STEPS, instances, journal, killed, rebuild, serving, settled
 from .s3 import SUM, drover, psql
 
@@ -46,8 +48,10 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_an_instance_that_never_boots_leaves_the_old_one_serving(identity: str, host: Host) -> None:
     before = instances()
+    faults.inject("boot", "", 60, 0)
     with traffic("boot") as seen:
-        run = rebuild("-e", "rebuild_boot_seconds=1")
+        run = rebuild("-e", "rebuild_boot_seconds=5")
+    machines.BOOTLESS.unlink()
     assert run.status != 0 and "SSH does not answer" in run.output, run.output
     unharmed(seen)
     assert set(seen.written) == {201}
