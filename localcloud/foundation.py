@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.drover.platform.plugins.plugin_utils import bucket as rules
 
@@ -39,9 +40,11 @@ def ensure(name: str, environment: str, names: Sequence[str], key: Path, block: 
         "instance_profile": _profile(f"{name}-host", name, environment, bucket),
         "key_name": _key(name, key),
         "target_group/web": targets,
+        "address/web": _address(f"{name}-web"),
         "load_balancer": _balancer(name, subnets, targets, names),
         "backup_bucket": bucket,
     }
+    _zone(vpc, zone_of(name))
     for parameter, value in parameters.items():
         path = f"/{name}/{environment}/{parameter}"
         client("ssm").put_parameter(Name=path, Value=value, Type="String", Overwrite=True)
@@ -70,13 +73,23 @@ def remove(name: str) -> None:
     for each in elb.describe_target_groups()["TargetGroups"]:
         if each["TargetGroupName"] == f"{name}-web":
             elb.delete_target_group(TargetGroupArn=each["TargetGroupArn"])
+    for each in _addresses(f"{name}-web"):
+        ec2.release_address(AllocationId=each["AllocationId"])
+    for each in client("route53").list_hosted_zones()["HostedZones"]:
+        if each["Name"] == f"{zone_of(name)}.":
+            _forget(each["Id"])
     _empty(bucket_of(name))
-    say(f"{name} has no instance, no load balancer and no bucket any more")
+    say(f"{name} has no instance, load balancer, address, zone and bucket any more")
 
 
 def bucket_of(name: str) -> str:
     """Return the name of the bucket for a client's backups."""
     return f"{name}-backup"
+
+
+def zone_of(name: str) -> str:
+    """Return the private zone of a client's network."""
+    return f"{name}.internal"
 
 
 def _network(name: str, block: str) -> str:
@@ -102,6 +115,36 @@ def _security_group(vpc: str, name: str) -> str:
     if found:
         return str(found[0]["GroupId"])
     return str(client("ec2").create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"])
+
+
+def _addresses(name: str) -> list[Any]:
+    filters = [{"Name": "tag:Name", "Values": [name]}]
+    return list(client("ec2").describe_addresses(Filters=filters)["Addresses"])
+
+
+def _address(name: str) -> str:
+    found = _addresses(name)
+    if not found:
+        tags = [{"ResourceType": "elastic-ip", "Tags": [{"Key": "Name", "Value": name}]}]
+        found = [client("ec2").allocate_address(Domain="vpc", TagSpecifications=tags)]
+    return str(found[0]["PublicIp"])
+
+
+def _zone(vpc: str, name: str) -> None:
+    route53 = client("route53")
+    if f"{name}." not in {each["Name"] for each in route53.list_hosted_zones()["HostedZones"]}:
+        where = {"VPCRegion": REGION, "VPCId": vpc}
+        route53.create_hosted_zone(Name=f"{name}.", CallerReference=vpc, VPC=where)
+
+
+def _forget(zone: str) -> None:
+    """Delete a zone with its records."""
+    route53 = client("route53")
+    for each in route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]:
+        if each["Type"] not in ("NS", "SOA"):
+            change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": each}]}
+            route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=change)
+    route53.delete_hosted_zone(Id=zone)
 
 
 def _bucket(name: str) -> str:

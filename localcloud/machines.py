@@ -65,6 +65,7 @@ def create(wanted: Wanted) -> None:
     hosts.PACKAGES.mkdir(parents=True, exist_ok=True)
     names = CACHE / f"resolv.{wanted.vpc}"
     names.write_text(f"nameserver {networks.guests(block)[0]}\n")
+    hanging = ["--entrypoint=sh", "--stop-signal=TERM", MACHINE_IMAGE, "-c", HANG]
     mounts = [
         f"--volume={hosts.PACKAGES}:/var/cache/testhost/packages",
         f"--volume={names}:/etc/resolv.conf:ro",
@@ -74,7 +75,7 @@ def create(wanted: Wanted) -> None:
         "create", "--name", name_of(wanted.identity), "--hostname", wanted.hostname,
         *cloud.labels(instance=wanted.identity), "--network", network, "--ip", wanted.address,
         "--env", f"ROUTES={_routes(block)}", *hosts.OPTIONS, *mounts,
-        *(("--entrypoint=sh", "--stop-signal=TERM", MACHINE_IMAGE, "-c", HANG) if _hangs() else (MACHINE_IMAGE,)),
+        *(hanging if _hangs() else [MACHINE_IMAGE]),
     )  # fmt: skip
     start(wanted)
 

@@ -10,7 +10,7 @@ short_description: The report of a rebuild, on one page
 description:
   - Time per step, recovery point, what was compared, what was switched and what remains to be removed.
   - A part that is not told of is shown as none. Whatever is told is escaped.
-positional: backups, target_groups
+positional: backups, leads
 options:
   _input:
     description: The journal, as the module P(drover.platform.journal#module) returns it.
@@ -21,8 +21,8 @@ options:
     type: list
     elements: dict
     default: []
-  target_groups:
-    description: Names of the target groups that were switched.
+  leads:
+    description: What leads requests to the host, such as C(target group web).
     type: list
     elements: str
     default: []
@@ -32,7 +32,7 @@ author: The Drover developers
 EXAMPLES = r"""
 - name: Show the report
   ansible.builtin.debug:
-    msg: "{{ (rebuild.journal | drover.platform.rebuild_report(status.backups, ['web'])).text.splitlines() }}"
+    msg: "{{ (rebuild.journal | drover.platform.rebuild_report(status.backups)).text.splitlines() }}"
 """
 
 RETURN = r"""
@@ -49,13 +49,13 @@ from ansible.errors import AnsibleFilterError
 from ..plugin_utils import origin, rebuild_report, rebuilt
 
 
-def of(journal: Any, backups: Any = (), target_groups: Any = ()) -> dict[str, Any]:
+def of(journal: Any, backups: Any = (), leads: Any = ()) -> dict[str, Any]:
     """Plain data in, plain data out."""
     told, _ = origin.plain(journal or {}, "journal")
     said, _ = origin.plain(list(backups), "backups")
-    groups, _ = origin.plain(list(target_groups), "target_groups")
+    led, _ = origin.plain(list(leads), "leads")
     try:
-        return rebuild_report.pages(told, rebuilt.beside(told, said, groups) if told else {})
+        return rebuild_report.pages(told, rebuilt.beside(told, said, led) if told else {})
     except rebuild_report.ReportError as problem:
         raise AnsibleFilterError(f"The report: {problem}") from problem
 

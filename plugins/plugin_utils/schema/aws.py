@@ -25,6 +25,20 @@ INSTANCE = parts(
         items=text("A name.", "target group"),
         example=["web"],
     ),
+    address=text(
+        "An elastic address of its own, by its name below `address/`: it goes along to the next instance.",
+        "target group",
+    ),
+    records=many(
+        "Records of Route 53 that lead to it, for 60 s each: to its elastic or public address, else the "
+        "private one.",
+        items=parts(
+            "A record.",
+            name=text("The host name.", "host", required=True),
+            zone=text("The zone that it is in.", "host", required=True),
+            private=boolean("Whether the zone is private: then to the private address.", default=False),
+        ),
+    ),
     user_data=text("What cloud-init runs at its first boot.", secret=True),
 )
 
@@ -41,8 +55,8 @@ AWS = parts(
     region=text("The region.", "region", required=True, example="eu-central-1"),
     foundation=text(
         "A path of the Parameter Store. Below it your Terraform says `private_subnets` and `security_groups` "
-        "(lists with commas), `instance_profile`, `key_name`, and `target_group/NAME` with an ARN. "
-        "A launch needs it.",
+        "(lists with commas), `instance_profile`, `key_name`, `target_group/NAME` with an ARN, "
+        "and `address/NAME` with an elastic address. A launch needs it.",
         "parameters",
         example="/acme/production",
     ),

@@ -257,12 +257,12 @@ def test_a_part_that_nobody_knows_is_told(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     lifecycle.note(layout, PARTS["frozen"])
     assert lifecycle.of(layout).name == "frozen"
-    layout.lifecycle.write_text("retired\n")
-    with pytest.raises(DroverError, match="found 'retired'; write one of active, standby, trial,"):
+    layout.lifecycle.write_text("gone\n")
+    with pytest.raises(DroverError, match="found 'gone'; write one of active, standby, trial,"):
         lifecycle.of(layout)
 
 
-@pytest.mark.parametrize("name", ["standby", "trial", "serving", "frozen"])
+@pytest.mark.parametrize("name", [each for each in PARTS if each != "active"])
 def test_only_the_generation_in_service_saves(tmp_path: Path, name: str) -> None:
     layout = Layout(tmp_path)
     lifecycle.need_saves(layout, "the other one does")
@@ -280,6 +280,27 @@ def test_a_frozen_host_alone_saves_once_more(tmp_path: Path) -> None:
             continue
         with pytest.raises(DroverError, match="the other one does"):
             lifecycle.need_saves(layout, "the other one does", last=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "tag", "after"),
+    [
+        ("active", "retired", "retired"),
+        ("frozen", "retired", "retired"),
+        ("retired", "", "retired"),  # nobody answered
+        ("retired", "standby", "retired"),
+        ("retired", "active", "active"),
+        ("frozen", "active", "frozen"),  # a rebuild is under way
+        ("standby", "standby", "standby"),
+        ("active", "", "active"),
+    ],
+)
+def test_who_was_replaced_learns_of_it_at_a_boot(tmp_path: Path, before: str, tag: str, after: str) -> None:
+    layout = Layout(tmp_path)
+    lifecycle.note(layout, PARTS[before])
+    lifecycle.heed(layout, tag)
+    assert lifecycle.of(layout).name == after
+    assert ("failback.yml" in lifecycle.stuck(layout, 0.0)) == (after == "retired")
 
 
 @pytest.mark.parametrize("name", [*PARTS])

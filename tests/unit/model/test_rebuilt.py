@@ -19,7 +19,7 @@ BACKUPS = [{"job": "shop/db", "restored": BACK}, {"job": "shop/new", "restored":
 def test_all_parts_are_told() -> None:
     steps = [["freeze", 60, 1.0, ""], ["save", 61, 4.0, ""], ["switch", 80, 12.5, ""]]
     told = {**JOURNAL, "facts": FACTS, "steps": steps}
-    found = rebuild_report.pages(told, rebuilt.beside(told, BACKUPS, ["web"]))["data"]
+    found = rebuild_report.pages(told, rebuilt.beside(told, BACKUPS, ["target group web"]))["data"]
     assert found["frozen"] == 32.5 and found["recovery_point"]["snapshot"] == "6c7e1f09"
     assert [each["what"] for each in found["compared"]] == ["shop/db"]
     assert [(each["before"], each["after"]) for each in found["switched"]] == [(told["old"], told["new"])]
@@ -28,6 +28,6 @@ def test_all_parts_are_told() -> None:
 
 def test_what_did_not_happen_is_not_told() -> None:
     told = {**JOURNAL, "facts": {}, "steps": [["freeze", 60, 1.0, ""], ["switch", 80, None, ""]]}
-    found = rebuilt.beside(told, [], ["web"])
+    found = rebuilt.beside(told, [], ["target group web"])
     assert found["recovery_point"] is None and found["frozen"] is None
     assert not found["compared"] and not found["switched"] and not found["remains"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from drover import __version__
 from drover.arguments import parser
-from drover.host import Host, locked, who
+from drover.host import Host, about, locked, who
 from drover.layout import Layout
 from drover.run import DroverError, runner
 from drover.state import State
@@ -211,11 +211,14 @@ def _await_docker(host: Host) -> None:
 
 
 def _lifecycle(wish: argparse.Namespace, layout: Layout) -> int:
-    from drover.lifecycle import of
+    from drover.lifecycle import TAG, heed, of
+    from drover.metadata import tag
     from drover.outside import enforce
     from drover.takeover import become, described
 
     if wish.enforce:
+        if about(layout).get("instance"):
+            heed(layout, tag(TAG))
         enforce(Host(layout, runner(), State(layout.state, write=False), _say))
     elif wish.part:
         with locked(layout, "lifecycle", wish.wait, _say, wish.who) as host:

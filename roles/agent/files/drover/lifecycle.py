@@ -3,7 +3,8 @@
 
 A new generation begins as a standby: it has the databases, and data that is brought to them. In a trial the
 rest runs on that data, and nobody hears of it. When it takes over it serves first, and is active once the old
-one is out of service. The old one is frozen before its last backup: its data does not change any more.
+one is out of service. The old one is frozen before its last backup: its data does not change any more. One
+that was replaced while nobody could reach it learns at its next boot that it is retired.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from drover.layout import Layout
 from drover.release import Manifest, Service
 from drover.run import DroverError
 
-ACTIVE, STANDBY, TRIAL, SERVING, FROZEN = "active", "standby", "trial", "serving", "frozen"
+ACTIVE, STANDBY, TRIAL, SERVING, FROZEN, RETIRED = (
+    "active", "standby", "trial", "serving", "frozen", "retired",
+)  # fmt: skip
+TAG = "drover:lifecycle"  # of the instance, in EC2
 
 PATIENCE = 3600.0  # seconds that a host may have another part than the active one
 
@@ -53,6 +57,7 @@ PARTS = {
             archives=True,
             said="this host is frozen: another one takes over from it",
         ),
+        Part(RETIRED, said="this host is retired by its tag in EC2: another one took over"),
     )
 }
 
@@ -73,6 +78,8 @@ def stuck(layout: Layout, now: float) -> str:
     part = of(layout)
     if part.name == ACTIVE:
         return ""
+    if part.name == RETIRED:
+        return f"{part.said}; stop it, or bring it back with failback.yml"
     age = now - layout.lifecycle.stat().st_mtime
     return f"{part.said}, for {age / 3600:.0f} h: go on with the rebuild" if age > PATIENCE else ""
 
@@ -84,6 +91,14 @@ def note(layout: Layout, part: Part) -> None:
     else:
         layout.lifecycle.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         disk.replace(layout.lifecycle, f"{part.name}\n")
+
+
+def heed(layout: Layout, tag: str) -> None:
+    """At a boot: who was replaced while nobody could reach it does not write beside its successor."""
+    if tag == RETIRED:
+        note(layout, PARTS[RETIRED])
+    elif tag == ACTIVE and of(layout).name == RETIRED:
+        note(layout, PARTS[ACTIVE])
 
 
 def reduced(wish: Manifest, part: Part) -> Manifest:
