@@ -55,11 +55,12 @@ test-long: venv  ## What CI has no time for
 mutations: images $(PROGRAMS)  ## Take away what makes a promise true, see its test turn red, write docs/evidence/mutations.json
 	@$(IN_VENV) tests/mutations/run
 
-bench: venv  ## Measure and write docs/evidence/{converge,deploy,backup,cloud}.json; DOCKER_ROLLOUT=its script, to compare
+bench: venv  ## Measure and write docs/evidence/{converge,deploy,backup,cloud,rebuild}.json; DOCKER_ROLLOUT=its script, to compare
 	@$(IN_VENV) bench/converge
 	@$(IN_VENV) bench/deploy $(addprefix --docker-rollout ,$(DOCKER_ROLLOUT))
 	@$(IN_VENV) bench/backup
 	@$(IN_VENV) bench/cloud
+	@$(IN_VENV) bench/rebuild
 docs: venv  ## Regenerate what is generated: reference, argument specs, sample, README tables
 	@$(IN_VENV) docs/generate.py
 lock: venv  ## Resolve requirements.in into requirements.lock

@@ -64,6 +64,9 @@ def readme() -> str:
         "deploy": deploys(),
         "backup": ratios("backup", "What backups cost, of one PostgreSQL database"),
         "engines": engines(),
+        "rebuild": "\n\n".join(
+            (ratios("rebuild", "A host that is rebuilt in the cloud on the desk"), rebuild_kills())
+        ),
         "cloud": ratios("cloud", "The cloud on the desk"),
     }
     for name, made in parts.items():
@@ -102,6 +105,35 @@ def kills() -> str:
         f"{found['failed']} of {found['requests']} requests failed meanwhile ({found['date']} at "
         f"{found['commit']}; {where})."
     )
+
+
+def rebuild_kills() -> str:
+    """What came of rebuilds that were killed anywhere and gone on with, with each proxy."""
+    path = ROOT / "docs" / "evidence" / "rebuild-kills.json"
+    if not path.exists():
+        return "*Not killed yet: `make test-long` writes docs/evidence/rebuild-kills.json.*"
+    rows = [
+        f"| {kind} | {len(found['kills'])} (seed {found['seed']}) | {_counted(found['read'])} | "
+        f"{_counted(found['written'])} | {found['lost']} of {found['acknowledged']} | "
+        f"{found['fewest_targets']} |"
+        for kind, found in json.loads(path.read_text()).items()
+    ]
+    head = "| Proxy | Kills | Stack without data | Writes | Acknowledged writes lost | Fewest targets |"
+    where = "[docs/evidence/rebuild-kills.json](docs/evidence/rebuild-kills.json)"
+    return "\n".join(
+        [
+            f"Rebuilds that were killed at random moments of their steps and run again, {where}; requests "
+            "over the load balancer every 50 ms:",
+            "",
+            head,
+            "|---|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _counted(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{status}: {count}" for status, count in found.items())
 
 
 def mutations() -> str:
