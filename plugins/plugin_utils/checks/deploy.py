@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..derive import replicas, workers
+from ..derive import backups, replicas, workers
 from ..problem import Path, Problem
 from ..stack import Stack
 from ..words import listed, quoted
 from .services import unknown
 
-NEEDS = frozenset({"deploy", "profiles", "workers", "routes", "publish"})
+NEEDS = frozenset({"deploy", "profiles", "workers", "routes", "publish", "backup", "frozen"})
 
 
 def problems(stack: Stack) -> Iterator[Problem]:
@@ -30,6 +30,9 @@ def problems(stack: Stack) -> Iterator[Problem]:
         if name in stack.services and (count := replicas.wanted(stack.services[name])) > 1:
             yield stack.problem(path, f"{quoted(name)} runs {count} times", "write one replica in its file")
     yield from _workers(stack)
+    if stack.data["frozen"] == "read" and not (backups.jobs(stack) or workers.is_private(stack)):
+        found = "the stack keeps no data, so that it serves as ever while its host is frozen"
+        yield stack.problem(("frozen",), found, "leave it out")
 
 
 def _workers(stack: Stack) -> Iterator[Problem]:

@@ -56,7 +56,8 @@ def shown(stack: Stack) -> Data:
 def maintained(stack: Stack) -> bool:
     """Whether its page of maintenance may be shown: while it says so, is restored, or is frozen."""
     restored = stack.platform["backup"]["repository"] and stack.routes and backups.jobs(stack)
-    return bool(stack.data["maintenance"] or restored)
+    read = stack.data["frozen"] == "read" and stack.routes
+    return bool(stack.data["maintenance"] or restored or read)
 
 
 def pages(stack: Stack) -> dict[str, bytes]:

@@ -30,11 +30,16 @@ def always(stack: Stack) -> frozenset[str]:
 
 def parts(stack: Stack) -> Data:
     """What of the stack's manifest says where it runs: only what is not usual."""
-    private = any(networks.external_name(stack, name) == networks.PRIVATE for name in stack.view.networks)
     return {
-        **({"private": True} if private else {}),
+        **({"private": True} if is_private(stack) else {}),
         **({"trial": False} if not stack.data["trial"] else {}),
+        **({"frozen": "read"} if stack.data["frozen"] == "read" else {}),
     }
+
+
+def is_private(stack: Stack) -> bool:
+    """Whether it reaches other stacks, and so their data, by the host's private network."""
+    return any(networks.external_name(stack, name) == networks.PRIVATE for name in stack.view.networks)
 
 
 def waiting(stack: Stack, name: str) -> list[str]:

@@ -148,6 +148,15 @@ STACK = parts(
         default=True,
         in_sample=False,
     ),
+    frozen=optional(
+        choice(
+            "What a stack that keeps data does while its host is frozen, since another one takes over. page: "
+            "it rests and shows the page of maintenance; read: it runs on without its workers, GET, HEAD and "
+            "OPTIONS reach it, all else gets the page, and its PostgreSQL, MariaDB and MySQL take no writes.",
+            "page",
+            "read",
+        )
+    ),
     smoke=many(
         "What `drover smoke` asks, to see that the stack works: each entry names a `host`, a `service` or a "
         "`database`.",

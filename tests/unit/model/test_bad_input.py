@@ -63,6 +63,12 @@ DATA = [
     ({"workers": {"wbe": True}}, 'workers.wbe: there is no service "wbe"'),
     ({"workers": {"web": True}, "routes": [ROUTE]}, 'a route or a port leads to "web"; leave it out'),
     ({"workers": {"web": 1}}, "workers.web: found a number (1) instead of true or false"),
+    ({"frozen": "reads"}, 'drover_stacks[0].frozen: found "reads"; did you mean "read"?; write one of: page'),
+    ({"frozen": True}, "frozen: found true or false (true); write one of: page, read"),
+    (
+        {"frozen": "read"},
+        "frozen: the stack keeps no data, so that it serves as ever while its host is frozen",
+    ),
     ({"limits": {"wbe": {"memory": "1g"}}}, 'limits.wbe: there is no service "wbe"'),
     ({"limits": {"web": {"memory": "lots"}}}, '"lots" is not a size'),
     ({"allow": {"web": {"latest": "yes"}}}, '"yes" is not a reason'),

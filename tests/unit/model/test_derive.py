@@ -11,6 +11,7 @@ from ansible_collections.drover.platform.plugins.plugin_utils import placement
 
 WEB = "services:\n  web:\n    image: web:1\n    healthcheck: {test: [CMD, check]}\n"
 TWO = WEB + "  two: {image: 'two:1', healthcheck: {test: [CMD, x]}}\n"
+PRIVATE = "    networks: [default, private]\nnetworks: {private: {external: true}}\n"
 NO_DATA = {"backup": {"db": False}}
 Made = Callable[..., Any]
 
@@ -500,6 +501,16 @@ def test_who_runs_on_each_generation_of_a_host(released: Made) -> None:
     found = released(text, workers={"poller": False, "web": True}, allow=allow).manifest["services"]
     assert {name for name, each in found.items() if each.get("always")} == {"db", "owner"}
     assert {name for name, each in found.items() if each.get("worker")} == {"mailer", "web"}
+
+
+@pytest.mark.parametrize("more", ["    volumes: ['kept:/kept']\nvolumes: {kept: }\n", PRIVATE])
+def test_a_stack_that_is_read_while_its_host_is_frozen(released: Made, more: str) -> None:
+    """It has a page for what does more than read, also where none is shown at a restore."""
+    route = {"host": "a.example.com", "service": "web", "port": 80}
+    made = released(WEB + more, routes=[route], frozen="read")
+    assert made.manifest["frozen"] == "read" and b"Back soon" in made.pages["maintenance.html"]
+    page = released(WEB + more, routes=[route], frozen="page")
+    assert "frozen" not in page.manifest and not page.pages
 
 
 def test_deploy_is_told_to_the_agent(released: Made) -> None:
