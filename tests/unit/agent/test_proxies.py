@@ -66,6 +66,7 @@ MANIFESTS = st.builds(
     routes=st.lists(ROUTES, min_size=1, max_size=4).map(tuple),
     maintenance=st.booleans(),
     down_page=st.booleans(),
+    reads_only=st.booleans(),
     proxy=PROXIES,
 )
 
@@ -111,6 +112,93 @@ def test_connections_are_kept_for_long_and_led_by_an_old_route_for_a_moment() ->
     plain = wish._replace(proxy=None)
     assert nginx.LINGER < routes.linger([wish, plain, None], ["web", "db"]) < 10
     assert not routes.linger([wish], ["db"]) and not routes.linger([plain], ["web"])
+
+
+# Who is only read
+
+READERS = [("GET", ""), ("HEAD", ""), ("OPTIONS", "")]
+WRITERS = [
+    ("POST", ""),
+    ("DELETE", ""),
+    ("TRACE", ""),
+    ("GETS", ""),
+    ("GET", "websocket"),
+    ("OPTIONS", "h2c"),
+]
+
+
+def led_by_traefik(text: str, method: str, upgrade: str) -> set[str]:
+    """The services of the routers that fit best, by their rules as Traefik reads them."""
+    told = {"Method": method, "HeaderRegexp": upgrade}
+    routers = json.loads(text.split("\n", 2)[2])["http"]["routers"].values()
+
+    def fits(rule: str) -> bool:
+        def judged(found: re.Match[str]) -> str:
+            value = found[2].split("`, `")[-1]
+            known = {"HeaderRegexp": bool(upgrade), "ClientIP": True, "Host": value == "a.example"}
+            return str(known.get(found[1], told.get(found[1], value) == value))
+
+        words = re.sub(r"(\w+)\(`(.*?)`\)", judged, rule)
+        return bool(eval(words.replace("&&", "and").replace("||", "or").replace("!", "not ")))
+
+    known = [each for each in routers if fits(each["rule"])]
+    best = max(each["priority"] for each in known)
+    return {each["service"] for each in known if each["priority"] == best}
+
+
+@pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",)])
+def test_traefik_leads_what_reads_to_the_service_and_all_else_to_the_page(trusted: tuple[str, ...]) -> None:
+    asked = Route("a.example", "/", "web", 80, None, rate=Rate(5, "minute", 5), https=True)
+    wish = Manifest("shop", routes=(asked,), proxy=Proxy(trusted=trusted), reads_only=True)
+    text = proxy.render(wish, served(wish))
+    assert all(led_by_traefik(text, *each) == {"shop-0"} for each in READERS)
+    assert all(led_by_traefik(text, *each) == {"shop-0-pages"} for each in WRITERS)
+    made = json.loads(text.split("\n", 2)[2])["http"]
+    assert made["routers"]["shop-0-changes"]["middlewares"] == ["shop-0-changes"], (
+        "and nothing comes before it"
+    )
+    assert made["middlewares"]["shop-0-changes"] == {"replacePath": {"path": "/shop/maintenance.html"}}
+    assert "shop-0-pages" in made["services"]
+    usual = proxy.render(wish._replace(reads_only=False), served(wish))
+    assert led_by_traefik(usual, "POST", "") == {"shop-0"}
+
+
+def test_traefik_leads_what_changes_something_no_further_than_its_own_route() -> None:
+    """The longer path of another stack may have the same host name."""
+    routes_ = tuple(Route("a.example", path, "web", 80, None) for path in ("/", "/api"))
+    wish = Manifest("shop", routes=routes_, proxy=Proxy(), reads_only=True)
+    made = json.loads(proxy.render(wish, served(wish)).split("\n", 2)[2])["http"]["routers"]
+    for name in ("shop-0", "shop-1"):
+        assert made[name]["priority"] == made[f"{name}-changes"]["priority"]
+        shared = made[name]["rule"].removesuffix(traefik.READS)
+        assert made[f"{name}-changes"]["rule"] == f"{shared}!({traefik.READS})"
+
+
+def test_nginx_leads_what_reads_to_the_service_and_all_else_to_the_page() -> None:
+    wish = Manifest("shop", routes=(STAFF._replace(https=True),), proxy=Proxy("nginx"), reads_only=True)
+    text = proxy.render(wish, served(wish))
+    head = 'map "$request_method:$http_upgrade" $'
+    ((variable, pattern),) = re.findall(
+        rf'{re.escape(head)}(\w+) {{\n    default 1;\n    "~(.*)" 0;\n}}', text
+    )
+    assert all(re.search(pattern, f"{method}:{upgrade}") for method, upgrade in READERS)
+    assert not any(re.search(pattern, f"{method}:{upgrade}") for method, upgrade in WRITERS)
+    (inside,) = re.findall(r"(?s)    location ~\* .*?\n    \}", text)
+    gate = f"if (${variable}) {{\n            error_page 503 /.drover-maintenance;\n            return 503;\n"
+    assert inside.split("{", 1)[1].strip().startswith(gate), "before it is asked who may, and by what"
+    assert "proxy_pass http://shop.web.80;" in inside
+    assert "location = /.drover-maintenance {" in text, (
+        "no named one: there a POST stays one, answered by 405"
+    )
+    assert head not in proxy.render(wish._replace(reads_only=False), served(wish))
+
+
+@pytest.mark.parametrize("kind", ["traefik", "nginx"])
+def test_a_page_for_all_goes_before(kind: str) -> None:
+    wish = Manifest("shop", routes=(STAFF,), proxy=Proxy(kind), maintenance=True)
+    shown = proxy.render(wish, {})
+    assert proxy.render(wish._replace(reads_only=True), {}) == shown
+    assert "reads_only" not in shown, "or every file there is would change with the agent"
 
 
 # What the service is told

@@ -21,7 +21,8 @@ from drover.errors import TROUBLE, StackError
 from drover.host import Host
 from drover.layout import PROXY
 from drover.lineup import BY_STANDBY
-from drover.plan import AFTER, BEFORE, CREATE, CREATING, RECORD, RENEW, Plan
+from drover.plan import AFTER, BEFORE, CREATE, CREATING, RECORD, RENEW, ROUTE, Plan
+from drover.proxy import source
 from drover.release import START_FIRST
 from drover.retreat import Retreat
 from drover.run import Result
@@ -220,17 +221,20 @@ class Deploy:
     def _lead(self) -> None:
         finish.connect(self.host, [self.wish], self.watch.seen())
         present = self._present(self._seen())
-        if not finish.lead(self.host, self.watch, self.wish, present) and self._ending:
+        led = finish.lead(self.host, self.watch, self.wish, present)
+        if not led and (self._ending or self.wish.reads_only):
             raise StackError(f"the proxy does not go by the new route after {finish.SEEN_SECONDS:.0f} s")
         finish.stand(self.host.layout, self.wish)
         self._calls.lead(self._leaving)
 
     def _drain(self) -> None:
         old = {each.service for each in self._seen() if each.identity in self._ending and each.running}
-        if old:
+        closed = self.wish.reads_only and self.plan.has(ROUTE)  # requests that write may be under way
+        if old or closed:
+            old |= source.led(self.wish) if closed else set()
             led = routes.linger((self.wish, self.plan.facts.before), old)
             # What rests has its own time to end in.
-            self._stay_well(max(self.wish.deploy.drain if self._leaving else 0, led))
+            self._stay_well(max(self.wish.deploy.drain if self._leaving or closed else 0, led))
 
     def _leave(self) -> None:
         gone = [each for each in self._seen() if each.identity in self._leaving]

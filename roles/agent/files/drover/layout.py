@@ -104,6 +104,11 @@ class Layout(NamedTuple):
         return self.root / "var/lib/drover/lifecycle"
 
     @property
+    def held(self) -> Path:
+        """Databases that this host keeps from writes, a line each; there if some have to be let go again."""
+        return self.root / "var/lib/drover/held"
+
+    @property
     def run(self) -> Path:
         """Locks, and events that found no room on the disk; gone after a boot."""
         return self.root / "run/drover"

@@ -9,6 +9,7 @@ that was replaced while nobody could reach it learns at its next boot that it is
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from drover import disk
@@ -30,6 +31,7 @@ class Part(NamedTuple):
     name: str
     serves: bool = False  # stacks that keep no data run
     changes: bool = False  # those that keep data run, and may change it
+    reads: bool = False  # those that keep data run if they ask for it, and only what reads reaches them
     workers: bool = False  # act
     outside: bool = False  # containers reach the outside
     archives: bool = False  # logs of databases go to the repository
@@ -53,6 +55,7 @@ PARTS = {
         Part(
             FROZEN,
             serves=True,
+            reads=True,
             outside=True,
             archives=True,
             said="this host is frozen: another one takes over from it",
@@ -101,22 +104,39 @@ def heed(layout: Layout, tag: str) -> None:
         note(layout, PARTS[ACTIVE])
 
 
-def reduced(wish: Manifest, part: Part) -> Manifest:
-    """What of a stack runs: containers of what rests stay as they are, stopped."""
-    if part.name == ACTIVE or wish.absent:
+def held(layout: Layout) -> frozenset[str]:
+    """Databases, as STACK/NAME, that were kept from writes and not let go since."""
+    try:
+        return frozenset(layout.held.read_text("utf-8").split())
+    except FileNotFoundError:
+        return frozenset()
+
+
+def reduced(wish: Manifest, part: Part, kept: Collection[str] = ()) -> Manifest:
+    """What of a stack runs: containers of what rests stay as they are, stopped.
+
+    `kept` are databases that still take no writes: whatever the part is, their stacks are only read.
+    """
+    waits = any(name.partition("/")[0] == wish.stack for name in kept)
+    if wish.absent or (part.name == ACTIVE and not waits):
         return wish
     keeps = bool(wish.backups) or wish.private
-    still = not (part.changes if keeps else part.serves) or (part.name == TRIAL and not wish.trial)
+    reads = keeps and part.reads and wish.frozen_reads
+    still = not (part.changes or reads if keeps else part.serves) or (part.name == TRIAL and not wish.trial)
+    reads = not still and (reads or waits)
 
     def rests(service: Service) -> bool:
-        return not service.always and (still or (service.worker and not part.workers))
+        acts = service.worker and (reads or not part.workers)
+        return not service.always and (still or acts or (reads and service.oneshot))
 
     services = {name: each._replace(rests=rests(each)) for name, each in wish.services.items()}
+    begins = {name for name, each in services.items() if not (reads or each.rests)}
     deploy = wish.deploy._replace(
-        before=tuple(each for each in wish.deploy.before if not services[each.service].rests),
-        after=tuple(each for each in wish.deploy.after if part.outside and not services[each.service].rests),
+        before=tuple(each for each in wish.deploy.before if each.service in begins),
+        after=tuple(each for each in wish.deploy.after if part.outside and each.service in begins),
     )
-    return wish._replace(services=services, deploy=deploy, maintenance=wish.maintenance or still)
+    shows = wish.maintenance or still
+    return wish._replace(services=services, deploy=deploy, maintenance=shows, reads_only=reads)
 
 
 def need_saves(layout: Layout, what: str, *, last: bool = False) -> None:

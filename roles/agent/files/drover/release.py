@@ -23,6 +23,7 @@ IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 ORDER = re.compile("start-first|stop-first|in-place")
 FILE = re.compile(r"(?!\.\.?$)[^/\0\n]+")
 KIND = re.compile("traefik|nginx")
+FROZEN = re.compile("page|read")
 ENGINE = re.compile("postgres|mariadb|mongodb|valkey|volume")
 JOB = re.compile(r"(?!-)(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*")
 VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -120,6 +121,8 @@ class Manifest(NamedTuple):
     backups: tuple[Job, ...] = ()
     private: bool = False  # whether it reaches other stacks by the host's private network
     trial: bool = True  # whether it is tried without a way out
+    frozen_reads: bool = False  # whether a frozen host goes on answering what only reads
+    reads_only: bool = False  # whether it answers nothing else, by the part that this host has now
     smoke: tuple[smoketest.Test, ...] = ()
 
 
@@ -154,6 +157,7 @@ def read(raw: object) -> Manifest:
         backups=_jobs(f"{where}: backups", raw.get("backups") or (), services),
         private=flag(raw, "private", where),
         trial=raw.get("trial") is not False,
+        frozen_reads="frozen" in raw and text(raw, "frozen", FROZEN, where) == "read",
         smoke=smoketest.read(f"{where}: smoke", raw.get("smoke") or (), services),
     )
 

@@ -64,7 +64,7 @@ def again(layout: Layout, stack: str) -> str:
     except (IndexError, OSError, ValueError) as error:
         raise DroverError(f"its route cannot be read: {error}") from None
     same = Manifest(stack, routes=made.routes, maintenance=made.maintenance, down_page=made.down_page)
-    return text(same._replace(proxy=found), made.servers)
+    return text(same._replace(proxy=found, reads_only=made.reads_only), made.servers)
 
 
 def _path(layout: Layout, stack: str, kind: str) -> Path:

@@ -38,7 +38,8 @@ def here(layout: Layout, found: Manifest) -> Manifest:
     """The manifest with what this host's proxy is, and what of it runs by the part that this host has."""
     if found.stack == PROXY:
         return found
-    return lifecycle.reduced(found._replace(proxy=proxy(layout, found.stack)), lifecycle.of(layout))
+    known = found._replace(proxy=proxy(layout, found.stack))
+    return lifecycle.reduced(known, lifecycle.of(layout), lifecycle.held(layout))
 
 
 def proxy(layout: Layout, stack: str = "") -> Proxy:

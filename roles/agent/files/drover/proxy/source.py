@@ -41,6 +41,7 @@ class Source(NamedTuple):
     down_page: bool = False
     secure: bool = False  # whether the proxy ends TLS itself
     challenged: bool = False  # whether an issuer asks for something under each host name
+    reads_only: bool = False  # whether what may change something gets the page of maintenance
 
     def certificate(self, host: str) -> str:
         """The file with the host name's certificate and key, as the proxy sees it; empty without one."""
@@ -74,6 +75,7 @@ def of(manifest: Manifest, servers: Mapping[str, Any]) -> Source:
         manifest.down_page,
         bool(proxy.tls),
         _challenged(proxy),
+        manifest.reads_only and not manifest.maintenance,
     )
 
 
@@ -115,6 +117,8 @@ def _data(source: Source) -> str:
         "proxy": source.proxy._asdict(),
         "routes": [routes.plain(each) for each in source.routes],
     }
+    if not source.reads_only:  # as in the files of before there was such a thing
+        del data["reads_only"]
     return safe(json.dumps(data, sort_keys=True))
 
 
@@ -152,6 +156,7 @@ def _source(data: Mapping[str, Any]) -> Source:
         flag(data, "down_page", where),
         flag(data, "secure", where),
         flag(data, "challenged", where),
+        flag(data, "reads_only", where),
     )
     missing = led(made) - set(servers)
     if missing:

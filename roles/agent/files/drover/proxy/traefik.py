@@ -30,6 +30,8 @@ NOBODY = "255.255.255.255/32"
 FIRST = 1_000_000_000  # priority of what is looked at before any route
 ODD = r"(?i)(%(00|23|25|2e|2f|3b|3f|5c)|[;\\\x00]|//)"
 """A path that one program reads so and another otherwise; Traefik itself takes away `..` and `//`."""
+READS = "(Method(`GET`) || Method(`HEAD`) || Method(`OPTIONS`)) && !HeaderRegexp(`Upgrade`, `.`)"
+"""A request that only reads; one that asks for another protocol may say anything in it."""
 TEXTS = ("text/html", "text/plain", "text/css", "text/xml", "text/javascript", "application/javascript",
          "application/json", "application/xml", "application/wasm", "image/svg+xml")  # fmt: skip
 
@@ -49,7 +51,7 @@ def routes(source: Source, mark: str) -> str:
         _add(parts, source, f"{source.stack}-{index}", route)
     for index, host in enumerate(dict.fromkeys(each.host for each in source.routes if each.guarded)):
         _guard(parts, source, f"{source.stack}-{index}-odd", host)
-    if source.maintenance or source.down_page:
+    if source.maintenance or source.down_page or source.reads_only:
         parts["services"][f"{source.stack}-0-pages"] = _balancer([PAGES])
     files = sorted({f"{CERTIFICATES}/{each.file}" for each in source.proxy.certificates.values()})
     return _file(source, mark, parts, [{"certFile": each, "keyFile": each} for each in files])
@@ -100,7 +102,11 @@ def _add(parts: Parts, source: Source, name: str, route: Route) -> None:
         parts["middlewares"] |= dict(zip(chain, found.values(), strict=True))
         rank = 2 * route.rank + bool(through)
         service = f"{source.stack}-0-pages" if source.maintenance else name
-        parts["routers"][name + suffix] = _router(source, _rule(route, through), rank, service, chain)
+        rule = _rule(route, through)
+        rule += f" && {READS}" if source.reads_only else ""
+        parts["routers"][name + suffix] = _router(source, rule, rank, service, chain)
+    if source.reads_only:
+        _hold(parts, source, f"{name}-changes", route)
     if not source.maintenance:
         _services(parts, source, name, route)
     if route.redirect_from:
@@ -112,6 +118,17 @@ def _add(parts: Parts, source: Source, name: str, route: Route) -> None:
         parts["middlewares"][f"{name}-from"] = _redirect(
             rf"^(https?)://[^:/]+{port}(.*)$", f"{scheme}://{route.host}$2"
         )
+
+
+def _hold(parts: Parts, source: Source, name: str, route: Route) -> None:
+    """What does not only read gets the page. No request fits both routers, so they can have the same rank."""
+    rule = f"{_rule(route)} && !({READS})"
+    parts["routers"][name] = _router(source, rule, 2 * route.rank, f"{source.stack}-0-pages", [name])
+    parts["middlewares"][name] = _page(source)
+
+
+def _page(source: Source) -> dict[str, Any]:
+    return {"replacePath": {"path": f"/{source.stack}/maintenance.html"}}
 
 
 def _redirect(regex: str, to: str) -> dict[str, Any]:
@@ -145,7 +162,7 @@ def _middlewares(
     """In the order in which a request meets them."""
     stack = source.stack
     if source.maintenance:
-        yield "maintenance", {"replacePath": {"path": f"/{stack}/maintenance.html"}}
+        yield "maintenance", _page(source)
         return
     told = {"ipStrategy": {"excludedIPs": list(through)}} if through else {}
     if source.forced(route):

@@ -55,7 +55,8 @@ def routes(source: Source, mark: str, groups: Mapping[Group, Sequence[str]] | No
     blocks = [line for group, names in known.items() for line in _group(group, names)]
     choices = [line for each in source.routes for line in _choices(source.stack, each)]
     session = _session(source.stack) if any(group.sticky for group in known) else []
-    return _file([*session, *blocks, *choices, *_hosts(source)], mark)
+    changes = [_changes(source.stack)] if source.reads_only else []
+    return _file([*session, *changes, *blocks, *choices, *_hosts(source)], mark)
 
 
 def own(source: Source, mark: str) -> str:
@@ -149,6 +150,12 @@ def _session(stack: str) -> list[str]:
     ]
 
 
+def _changes(stack: str) -> str:
+    """Whether a request may do more than read; one for another protocol may say anything in it."""
+    known = ["default 1;", '"~^(GET|HEAD|OPTIONS):$" 0;']
+    return _lines(_block(f'map "$request_method:$http_upgrade" ${_variable(stack, "changes")}', known))
+
+
 def _main(stack: str, route: Route) -> Group:
     return Group(stack, route.service, route.port, route.sticky)
 
@@ -175,7 +182,7 @@ def _hosts(source: Source) -> Iterator[str]:
             lines += _location(source, each)
         lines += _block("location /", ["return 404;"])
         lines += _page("down", source) if source.down_page else []
-        lines += _page("maintenance", source) if source.maintenance else []
+        lines += _page("maintenance", source) if source.maintenance or source.reads_only else []
         yield _server(host, lines, source.certificate(host))
     for each in source.routes:
         scheme, port = ("https", "") if source.forced(each) else ("$drover_scheme", "$drover_port")
@@ -207,9 +214,12 @@ def _location(source: Source, route: Route) -> list[str]:
 
 
 def _inside(source: Source, route: Route) -> Iterator[str]:
+    shown = (f"error_page 503 {INSIDE}maintenance;", "return 503;")
     if source.maintenance:
-        yield from (f"error_page 503 {INSIDE}maintenance;", "return 503;")
+        yield from shown
         return
+    if source.reads_only:
+        yield from _block(f"if (${_variable(source.stack, 'changes')})", shown)
     if source.forced(route):
         yield "if ($drover_scheme = http) { return 308 https://$host$request_uri; }"
     yield from (f"allow {each};" for each in route.allow)
