@@ -71,6 +71,7 @@ class Box:
     error: str = ""  # what Docker says of it
     ports: dict[str, str] = field(default_factory=dict)  # inside → address:port of the host
     oneoff: bool = False
+    held: bool = False  # a database that takes no writes
     addresses: dict[str, str] = field(default_factory=dict)  # by network
 
     def inspect(self) -> dict[str, Any]:
@@ -139,6 +140,9 @@ class Docker:
         self.changes = 0
         self.kill_after: int | None = None
         self.table = ""  # of nftables, that leads to the standby
+        self.refuses = dict[
+            str, str
+        ]()  # database's service → what it says to whoever would hold it or let it go
         self.closed = False  # whether nftables keeps containers from the outside
         self.watching: Callable[[], None] = lambda: None  # called at each change
         self.dies_before = ""  # the engine is gone from the first command on that has this word
@@ -148,7 +152,13 @@ class Docker:
     # The runner
 
     def __call__(
-        self, command: Sequence[str], *, stdin: str = "", timeout: float = 60, merged: bool = False
+        self,
+        command: Sequence[str],
+        *,
+        stdin: str = "",
+        timeout: float = 60,
+        merged: bool = False,
+        more: object = None,
     ) -> Result:
         words = list(command)
         self.commands.append(words)
@@ -219,6 +229,17 @@ class Docker:
             found = self.commands_left.get(words[-1])
             return Result(0, f"{found[0]} {found[1]}\n", "") if found else Result(1, "", "No such container")
         return json.dumps([self.boxes[word].inspect() for word in words if word in self.boxes])
+
+    def _exec(self, words: list[str]) -> Result:
+        """One of an engine's functions, in the container of its server."""
+        box, function = self.boxes[words[-4]], words[-1].rpartition("\n")[2]
+        if box.status != "running" or box.service in self.refuses:
+            return Result(1, "", self.refuses.get(box.service, f"container {box.name} is not running"))
+        if function != "held":
+            self.tick()
+            box.held = function == "hold"
+            self.tick()
+        return Result(0, "on\n" if box.held else "off\n", "")
 
     def _start(self, words: list[str]) -> Result:
         box = self.boxes.get(words[-1])

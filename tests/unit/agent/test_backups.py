@@ -203,6 +203,8 @@ def test_every_engine_has_what_it_says(engine: object) -> None:
     assert ("\nload() {" in text) is not bool(engine.SEED)  # type: ignore[attr-defined]
     assert ("\nsample() {" in text) is engine.SAMPLES  # type: ignore[attr-defined]
     assert ("\nkeep() {" in text) is engine.KEEPS  # type: ignore[attr-defined]
+    for name in ("hold", "held", "release"):
+        assert (f"\n{name}() {{" in text) is engine.HOLDS  # type: ignore[attr-defined]
 
 
 # Files

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from drover import accept, detour, facts, health, moves, outside, record, remove, routes
+from drover import accept, detour, facts, health, lifecycle, moves, outside, record, remove, routes
 from drover.describe import describe
 from drover.docker import Container, observe, of_stack, proxies
 from drover.errors import TROUBLE, StackError
@@ -118,6 +118,7 @@ def apply(
         *(f"{name}: {text}" for name, text in (problems | refused).items()),
         *(f"{name}: there is no such stack on this host" for name in sorted(unknown)),
         *failed.values(),
+        *([] if options.check else _held(host, {*problems, *refused, *failed})),
     ]
     if errors:
         errors = list(map(record.redactor(host.layout), errors))
@@ -169,6 +170,15 @@ def plan_all(
 
 def _todo(plans: Iterable[Plan]) -> list[Plan]:
     return [each for each in plans if each.steps or each.waits]
+
+
+def _held(host: Host, without: Collection[str]) -> list[str]:
+    """On a host that is frozen, databases of stacks that are read take no writes."""
+    if not lifecycle.of(host.layout).reads:
+        return []
+    from drover.backups.hold import hold  # only here: no other host need load it
+
+    return hold(host, without)
 
 
 # Carrying out

@@ -183,10 +183,9 @@ def _lock(wish: argparse.Namespace, layout: Layout) -> int:
 
 
 def _boot(wish: argparse.Namespace, layout: Layout) -> int:
-    from drover.apply import Options, apply
     from drover.guard import standing
     from drover.record import docker_is_silent
-    from drover.wishes import every
+    from drover.takeover import bring
 
     with locked(layout, "boot", wish.wait, _say) as host:
         try:
@@ -194,7 +193,7 @@ def _boot(wish: argparse.Namespace, layout: Layout) -> int:
         except DroverError as failure:
             docker_is_silent(host, str(failure))
             raise
-        answer = apply(host, every(layout, standing(host.state.marks())), Options("boot"))
+        answer = bring(host, standing(host.state.marks()), "boot")
     print(json.dumps(answer.data()) if wish.json else answer.text(False))
     return 1 if answer.errors else 0
 
@@ -211,20 +210,21 @@ def _await_docker(host: Host) -> None:
 
 
 def _lifecycle(wish: argparse.Namespace, layout: Layout) -> int:
-    from drover.lifecycle import TAG, heed, of
+    from drover.lifecycle import TAG, heed
     from drover.metadata import tag
     from drover.outside import enforce
-    from drover.takeover import become, described
+    from drover.takeover import become, described, part_of
 
+    host = Host(layout, runner(), State(layout.state, write=False), _say)
     if wish.enforce:
         if about(layout).get("instance"):
             heed(layout, tag(TAG))
-        enforce(Host(layout, runner(), State(layout.state, write=False), _say))
+        enforce(host)
     elif wish.part:
-        with locked(layout, "lifecycle", wish.wait, _say, wish.who) as host:
-            return _told(wish, become(host, wish.part))
+        with locked(layout, "lifecycle", wish.wait, _say, wish.who) as alone:
+            return _told(wish, become(alone, wish.part))
     else:
-        part = of(layout)
+        part = part_of(host)
         print(json.dumps({"part": part.name}) if wish.json else described(part))
     return 0
 

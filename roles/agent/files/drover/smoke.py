@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from drover import health, record, routes
+from drover.backups import servers
 from drover.backups.engines import ENGINES
 from drover.docker import Container, observe, of_stack
 from drover.layout import PROXY, PROXY_PORT, Layout
@@ -234,12 +235,8 @@ def _port(run: Runner, each: Container, port: int) -> Came:
 
 
 def _query(run: Runner, each: Container, query: Query) -> Came:
-    """By the client in the server's own container. The query is a variable there, no part of the script."""
-    variables = {"QUERY": query.query, "BASE": query.name, "LIMIT": str(LIMIT)}
-    named = [f"--env={name}" for name in variables]
-    script = f"{ENGINES[query.engine].SCRIPT}\nask"
-    command = ["docker", "exec", *named, each.identity, "sh", "-c", script]
-    done = run(command, more=variables, timeout=LIMIT + SECONDS)
+    engine, variables = ENGINES[query.engine], {"QUERY": query.query, "BASE": query.name, "LIMIT": str(LIMIT)}
+    done = servers.ask(run, each.identity, engine, "ask", LIMIT + SECONDS, **variables)
     return (_short(done.words), False) if done.code else _answered(query, done.out.rstrip("\n"))
 
 

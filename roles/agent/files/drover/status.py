@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from drover import certificates, lifecycle, outside, record, release, tls
 from drover.apply import plan_all
+from drover.backups import hold
 from drover.backups.overview import lacking, notes, overview
 from drover.channels import channels
 from drover.docker import Container, observe, of_stack
@@ -64,7 +65,7 @@ def status(host: Host, only: str = "") -> dict[str, Any]:
     ]
     saved = overview(host, only)
     count, oldest = _waiting(host)
-    part = lifecycle.stuck(host.layout, time.time()) or outside.wrong(host)
+    part = lifecycle.stuck(host.layout, time.time()) or outside.wrong(host) or hold.wrong(host)
     undelivered = _undelivered(oldest, bool(channels(host.layout)), time.time())
     return {
         **{key: about(host.layout).get(key) for key in ("host", "client", "environment")},

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from drover import docker, lifecycle, outside
 from drover.apply import Answer, Options, apply
+from drover.backups import hold
 from drover.docker import observe, of_stack
 from drover.host import Host
-from drover.layout import PROXY, link
+from drover.layout import PROXY, Layout, link
 from drover.lifecycle import ACTIVE, PARTS, STANDBY, Part
+from drover.release import Manifest
 from drover.run import DroverError
 from drover.wishes import every, names, standing
 
@@ -32,10 +35,17 @@ def become(host: Host, name: str) -> Answer:
     lifecycle.note(host.layout, part)
     if part.outside:
         outside.release(host.run)
-    answer = apply(host, every(host.layout, standing), Options("lifecycle"))
+    answer = bring(host, standing, "lifecycle")
     if part.name == STANDBY:
         _forget_trial(host)
     return answer
+
+
+def bring(host: Host, choose: Callable[[Layout, str], Manifest | None], action: str) -> Answer:
+    """Apply what is chosen. Databases that were held take writes before requests that write reach them."""
+    held = [] if lifecycle.of(host.layout).reads else hold.release(host)
+    answer = apply(host, every(host.layout, choose), Options(action))
+    return answer._replace(errors=[*answer.errors, *held])
 
 
 def _forget_trial(host: Host) -> None:
@@ -61,6 +71,14 @@ def _need_ended(host: Host) -> None:
 def _serves(host: Host) -> bool:
     """Whether a stack of the client's ever ran here."""
     return any(link(host.layout.stack(each) / "current") for each in names(host.layout) if each != PROXY)
+
+
+def part_of(host: Host) -> Part:
+    """The part that this host has. Half frozen is not frozen."""
+    part = lifecycle.of(host.layout)
+    if part.reads and (problem := hold.wrong(host)):
+        raise DroverError(f"this host is not {part.name}: {problem}")
+    return part
 
 
 def described(part: Part) -> str:

@@ -14,7 +14,7 @@ from drover.backups.jobs import Job
 from drover.docker import Container, of_stack
 from drover.host import Host
 from drover.layout import Layout
-from drover.run import DroverError
+from drover.run import DroverError, Result, Runner
 
 NOBODY = 65534
 INIT = "/docker-entrypoint-initdb.d"
@@ -71,6 +71,18 @@ def of(host: Host, job: Job, engine: ModuleType) -> Server:
     if shown.code:
         raise DroverError(f"{job.name}: {shown.words}")
     return _server(json.loads(shown.out)[0], engine, _uid(host.layout, job))
+
+
+def ask(
+    run: Runner, identity: str, engine: ModuleType, words: str, seconds: float, **variables: str
+) -> Result:
+    """One of the engine's functions by the client in the server's own container, which needs no other.
+
+    What is asked is a variable there, no part of the script.
+    """
+    named = [f"--env={name}" for name in variables]
+    command = ["docker", "exec", *named, identity, "sh", "-c", f"{engine.SCRIPT}\n{words}"]
+    return run(command, more=variables, timeout=seconds)
 
 
 def _server(raw: Mapping[str, Any], engine: ModuleType, uid: int) -> Server:

@@ -14,7 +14,8 @@ FILE = "dump.sql"
 VARIABLES = ("MARIADB_", "MYSQL_")
 SCRIPT = script(__file__)
 MEMORY = "160m"
-SAMPLES, KEEPS, SEED, BRINGS_PASSWORD = False, False, "", False
+SAMPLES, KEEPS, HOLDS = False, False, True
+SEED, BRINGS_PASSWORD = "", False
 
 _ROWS = re.compile(rb"(?:INSERT|REPLACE) INTO (`(?:[^`]|``)+`) ")
 USERS = b"-- drover: users\n"  # of mariadb.sh, before the statements about them

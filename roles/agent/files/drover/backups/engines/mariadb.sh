@@ -83,6 +83,23 @@ END
   exec $sql $own --batch --raw --skip-column-names </tmp/count.sql
 }
 
+# Who has begun a transaction cannot commit it any more; a user with the right SUPER (of MySQL, CONNECTION_ADMIN) can.
+hold() {
+  sql="$(program mariadb mysql)" || exit
+  exec $sql $own --execute="SET SESSION lock_wait_timeout = $GRACE; SET GLOBAL read_only = 1"
+}
+
+held() {
+  sql="$(program mariadb mysql)" || exit
+  said="$($sql $own --batch --skip-column-names --execute="SHOW GLOBAL VARIABLES LIKE 'read_only'")" || exit 1
+  case "$said" in *OFF) echo off ;; *) echo on ;; esac
+}
+
+release() {
+  ready
+  exec $sql $own --execute='SET GLOBAL read_only = 0'
+}
+
 # For smoke tests. In binary mode the client has no commands such as \! of its own: all is SQL.
 ask() {
   sql="$(program mariadb mysql)" || exit

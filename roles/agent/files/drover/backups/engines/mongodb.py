@@ -12,7 +12,8 @@ FILE = "dump.archive"
 VARIABLES = ("MONGO",)
 SCRIPT = script(__file__)
 MEMORY = "256m"  # its tools hold messages of 48 MB, more than once
-SAMPLES, KEEPS, SEED, BRINGS_PASSWORD = False, False, "", True
+SAMPLES, KEEPS, HOLDS = False, False, False
+SEED, BRINGS_PASSWORD = "", True
 
 filtered = whole
 server = same

@@ -14,7 +14,8 @@ FILE = "dump.sql"
 VARIABLES = ("POSTGRES_", "PG")
 SCRIPT = script(__file__)
 MEMORY = "160m"
-SAMPLES, KEEPS, SEED, BRINGS_PASSWORD = False, False, "", False
+SAMPLES, KEEPS, HOLDS = False, False, True
+SEED, BRINGS_PASSWORD = "", False
 SEQUENCES = "values of sequences"
 UNLOGGED = " (not logged)"  # end of a part's name
 

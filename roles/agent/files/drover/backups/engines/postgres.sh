@@ -39,12 +39,48 @@ ALTER ROLE :"name" PASSWORD :'password';
 END
 }
 
-# A server that reads its log again serves when it has come to its end.
+# A server that reads its log again serves when it has come to its end. Its base may be of a time when it was held.
 arrive() {
   until [ "$(psql -XAtq --no-password -d template1 -c 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; do
     sleep 0.2
   done
+  release || exit 1
   renew
+}
+
+# A transaction has its mode from its beginning on. So those that began before every session had heard of it are ended,
+# once they had their time; not those of pg_dump, which says itself that it only reads.
+hold() {
+  tries=0
+  admin -c 'ALTER SYSTEM SET default_transaction_read_only = on' -c 'SELECT pg_reload_conf()' >/dev/null || exit 1
+  until [ "$(held)" = on ]; do pause "the setting does not come"; done
+  sleep 1
+  began="$(admin -c 'SELECT clock_timestamp()')" || exit 1
+  open="FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+    AND application_name <> 'pg_dump' AND (backend_xid IS NOT NULL OR xact_start < '$began')"
+  until count="$(admin -c "SELECT count(*) $open")" && [ "$count" = 0 ]; do
+    if [ -z "$count" ]; then exit 1; fi
+    if [ "$tries" -ge "$GRACE" ]; then admin -c "SELECT pg_terminate_backend(pid) $open" >/dev/null || exit 1; fi
+    pause "$count sessions do not end"
+  done
+}
+
+held() { admin -c 'SHOW default_transaction_read_only'; }
+
+release() {
+  ready
+  tries=0
+  admin -c 'ALTER SYSTEM RESET default_transaction_read_only' -c 'SELECT pg_reload_conf()' >/dev/null || exit 1
+  until [ "$(held)" = off ]; do pause "the setting does not go"; done
+}
+
+admin() { psql -XAtq --no-password -d template1 -v ON_ERROR_STOP=1 "$@"; }
+
+# Nobody ends what goes on in here after whoever asked has lost patience.
+pause() {
+  tries=$((tries + 1))
+  if [ "$tries" -gt $((GRACE + 20)) ]; then echo "$1" >&2; exit 1; fi
+  sleep 1
 }
 
 ready() {

@@ -12,7 +12,8 @@ FILE = "dump.rdb"
 VARIABLES = ("VALKEY_", "REDIS")
 SCRIPT = script(__file__)
 MEMORY = "160m"
-SAMPLES, KEEPS, SEED, BRINGS_PASSWORD = True, True, "dump.rdb", False
+SAMPLES, KEEPS, HOLDS = True, True, False
+SEED, BRINGS_PASSWORD = "dump.rdb", False
 
 filtered = whole
 
