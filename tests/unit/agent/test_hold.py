@@ -12,6 +12,7 @@ import pytest
 from docker_model import Docker, Place, killed_anywhere, place, runs_by
 from drover import cli, deploy, lifecycle, status, takeover
 from drover.apply import Answer
+from drover.backups import hold
 from drover.backups.engines import ENGINES
 from drover.lifecycle import PARTS
 from drover.release import Manifest
@@ -21,6 +22,11 @@ from test_lifecycle import ALL, JOB, ROUTE, SERVICES, become, route, running
 
 pytestmark = pytest.mark.usefixtures("fast")
 READ = {"routes": [ROUTE], "backups": [JOB], "frozen": "read"}
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hold, "PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -185,6 +191,14 @@ def test_half_frozen_is_not_frozen(
     become(here, "frozen")
     assert asked(here) == "frozen"
     assert cli.main(query) == 0 and json.loads(capsys.readouterr().out) == {"part": "frozen"}
+
+
+def test_one_that_has_just_started_is_asked_again(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.docker.refuses["db"] = "psql: error: starting up"
+    monkeypatch.setattr(hold.time, "sleep", lambda seconds: seconds and here.docker.refuses.clear())
+    monkeypatch.setattr(hold, "PAUSE", 1.0)
+    become(here, "frozen")
+    assert is_held(here)
 
 
 def test_a_database_that_does_not_start_fails_the_freeze_with_its_own_reason(here: Place) -> None:

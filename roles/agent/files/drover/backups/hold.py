@@ -7,6 +7,7 @@ whatever part the host has. So nothing is said to serve whose database still ref
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from drover import disk, docker, lifecycle
@@ -21,6 +22,7 @@ from drover.run import DroverError
 
 GRACE = 10  # seconds for transactions that began before
 SECONDS = 60.0
+TRIES, PAUSE = 3, 2.0  # of one that has just started, and is not there for everybody yet
 READY_SECONDS = 300.0  # for a server that has to start first
 
 
@@ -37,11 +39,16 @@ def hold(host: Host, without: Collection[str] = ()) -> list[str]:
 
 
 def _held(host: Host, job: Job) -> str:
-    try:
-        _ask(host, job, "hold", SECONDS)
-    except TROUBLE as error:
-        return f"{job.name} takes writes still, so this host is not frozen: {_told(host, error)}"
-    return ""
+    said = ""
+    for attempt in range(TRIES):
+        time.sleep(PAUSE if attempt else 0)
+        try:
+            _ask(host, job, "hold", SECONDS)
+        except TROUBLE as error:
+            said = f"{job.name} takes writes still, so this host is not frozen: {_told(host, error)}"
+        else:
+            return ""
+    return said
 
 
 def release(host: Host) -> list[str]:
