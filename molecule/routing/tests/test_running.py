@@ -106,7 +106,7 @@ def test_changed_password_counts_and_maintenance_ends(
 ) -> None:
     path = folder / "group_vars" / "all" / "stacks.yml"
     variables = yaml.safe_load(path.read_text())
-    web, shut = variables["drover_stacks"]
+    web, shut, _ = variables["drover_stacks"]
     web["secrets"]["staff"] = "anna:another-canary-99"
     shut["maintenance"] = False
     before = path.read_text()
