@@ -24,6 +24,7 @@ from testinfra.host import Host
 
 from localcloud import faults, machines
 
+from .leads import led
 from .rebuilds import STEPS, instances, journal, killed, rebuild, serving, settled
 from .s3 import SUM, drover, psql
 
@@ -93,6 +94,7 @@ def test_killed_anywhere_it_goes_on(host: Host, identity: str, elsewhere: Path) 
     new, there = serving()
     assert new != identity and instances()[identity] == ("stopped", "retired")
     settled(new, there)
+    assert led() == {new}
     assert psql(there, SUM) == before
     assert MARK["release"] in there.check_output("drover marks --json")
     assert drover(there, "backup")["result"] == "ok"
@@ -127,6 +129,7 @@ def test_the_way_back_says_what_it_would_lose() -> None:
     assert set(seen.read) == {200} and set(seen.written) <= {201, 503} and seen.targets >= 1, seen
     back, there = serving()
     assert back != new and instances()[new] == ("stopped", "retired")
+    assert led() == {back}
     settled(back, there)
     assert kept and not kept - set(diary())
 

@@ -38,15 +38,6 @@ BLOCK = (
 )
 
 
-@pytest.fixture
-def bookings() -> None:
-    """A table with rows on whichever instance serves, and a backup of everything."""
-    _, host = serving()
-    psql(host, "CREATE TABLE IF NOT EXISTS bookings (id int PRIMARY KEY, note text);")
-    psql(host, "INSERT INTO bookings SELECT n, 'x' FROM generate_series(1, 50) AS n ON CONFLICT DO NOTHING;")
-    host.check_output("drover backup")
-
-
 @contextmanager
 def meanwhile(step: str, what: Callable[[], object]) -> Iterator[None]:
     """Do it as soon as the step has begun."""
@@ -209,6 +200,19 @@ def test_a_lost_host_comes_back_from_what_is_whole() -> None:
     found = set(diary())
     assert set(seen.kept) <= found and not set(later.kept) & found
     put(kept)
+    stays_away(identity)
+
+
+def stays_away(identity: str) -> None:
+    """Somebody starts the one that was lost: it reads that it was replaced, and neither serves nor saves."""
+    cloud.client("ec2").start_instances(InstanceIds=[identity])
+    host = over_ssh(reached(identity))
+    assert eventually(lambda: host.run("systemctl is-active drover-boot.service").rc == 0, 120)
+    assert "retired by its tag in EC2" in host.check_output("drover lifecycle")
+    assert not re.findall("diary|notes", host.check_output("docker ps --format '{{.Names}}'"))
+    done = host.run("drover backup")
+    assert done.rc != 0 and "another one took over" in done.stderr, done
+    cloud.client("ec2").stop_instances(InstanceIds=[identity])
 
 
 def test_two_begin_at_once() -> None:
@@ -220,19 +224,6 @@ def test_two_begin_at_once() -> None:
     run = ended(first)
     assert run.status == 0, run.output
     settled(*serving())
-
-
-def test_retired_it_comes_back_by_one_command() -> None:
-    identity, _ = serving()
-    known = diary()
-    run = rebuild(playbook="retire")
-    assert run.status == 0 and "Retirement of web: done" in run.output, run.output
-    assert instances()[identity][0] in ("shutting-down", "terminated")
-    run = rebuild("-e", "lost=true")
-    assert run.status == 0, run.output
-    new, there = serving()
-    settled(new, there)
-    assert diary() == known
 
 
 @pytest.fixture(scope="module", autouse=True)
