@@ -105,7 +105,7 @@ def refused(*arguments: str, step: str = "", what: Callable[[], object] = bool) 
 
 def test_the_new_one_does_not_converge() -> None:
     run = refused("-e", "backup_restic=/nowhere/restic")
-    assert "did not converge: Install restic" in run.output, run.output
+    assert "did not converge: Put restic" in run.output, run.output
 
 
 def test_a_smoke_test_fails() -> None:
