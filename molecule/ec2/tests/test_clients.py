@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,15 +25,18 @@ OTHER = "bolt"
 @pytest.fixture
 def other() -> Iterator[Path]:
     """The inventory of another client, with an instance that has no stacks."""
-    foundation.ensure(OTHER, "staging", ["bolt.example"], ROOT / ".cache" / "testhost" / "id_ed25519.pub")
     with tempfile.TemporaryDirectory(dir=ROOT / "molecule") as scratch:  # as deep as the scenario's own
         folder = Path(scratch) / "inventory"
         shutil.copytree(INVENTORY, folder, ignore=shutil.ignore_patterns(".reports", "compose"))
         for file in (path for path in folder.rglob("*.yml")):
             file.write_text(file.read_text().replace("acme", OTHER))
         (folder / "group_vars" / "all" / "stacks.yml").write_text("drover_stacks: []\n")
-        yield folder
-    foundation.remove(OTHER)
+        key = ROOT / ".cache" / "testhost" / "id_ed25519.pub"
+        try:
+            foundation.ensure(OTHER, "staging", ["bolt.example"], key)
+            yield folder
+        finally:
+            foundation.remove(OTHER)
 
 
 def theirs() -> dict[str, str]:
@@ -55,8 +60,9 @@ def test_two_clients_are_rebuilt_at_once(other: Path) -> None:
     (before,) = theirs()
     identity, _ = serving()
     with traffic("clients") as seen:
-        both = start(), start(inventory=other)
-        for run in [ended(each, 900) for each in both]:
+        with ThreadPoolExecutor() as pool:  # each is read as it writes
+            both = pool.map(partial(ended, seconds=900), [start(), start(inventory=other)])
+        for run in both:
             assert run.status == 0, run.output
     unharmed(seen)
     new, there = serving()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -21,6 +21,7 @@ from .rebuilds import (
     ended,
     instances,
     journal,
+    killed,
     owner,
     reached,
     rebuild,
@@ -44,18 +45,13 @@ def meanwhile(step: str, what: Callable[[], object]) -> Iterator[None]:
     before = owner()
 
     def wait() -> None:
-        if eventually(lambda: begun(step, before), 400):
-            what()
-            done.append(True)
+        assert eventually(lambda: begun(step, before), 400), f"{step} did not begin"
+        what()
 
-    done = list[bool]()
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(wait)
         yield
-    finally:
-        thread.join()
-    assert done, f"{step} did not begin"
+    done.result()
 
 
 def packs() -> dict[str, bytes]:
@@ -135,6 +131,39 @@ def test_the_target_never_becomes_healthy() -> None:
 
     run = refused("-e", "rebuild_healthy_seconds=20", step="serve", what=cut)
     assert "was not healthy in all of web within 20 s" in run.output, run.output
+
+
+def test_one_that_cannot_get_well_is_given_up() -> None:
+    """By a run that goes on, for which nobody knows any more whether it got requests."""
+    identity, host = serving()
+
+    def cut() -> None:
+        over_ssh(reached(journal()["new"])).check_output(BLOCK)
+
+    with traffic("abandon") as seen:
+        with meanwhile("serve", cut):
+            assert killed("switch", 10.0) is None
+        run = rebuild("-e", "rebuild_healthy_seconds=10")
+        assert run.status != 0 and "-e abandon=true gives it up" in run.output, run.output
+        assert journal()["ended"] == ""
+        run = rebuild("-e", "abandon=true")
+        assert run.status != 0 and "Everything is as it was before" in run.output, run.output
+    unharmed(seen)
+    settled(identity, host)
+    run = rebuild("-e", "abandon=true")
+    assert run.status != 0 and "there is nothing to give up" in run.output, run.output
+
+
+def test_one_that_was_thawed_by_hand_is_not_replaced() -> None:
+    """What was written to it since its last backup would not be on the new one."""
+    identity, host = serving()
+    with traffic("thawed") as seen:
+        assert killed("serve", 0.0) is None
+        host.check_output("drover lifecycle active --wait=300")
+        run = rebuild()
+    assert run.status != 0 and "and is active again, by somebody's hand" in run.output, run.output
+    unharmed(seen)
+    settled(identity, host)
 
 
 def test_the_api_errs_during_the_switch() -> None:

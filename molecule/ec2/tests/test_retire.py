@@ -10,7 +10,7 @@ from shared.traffic import diary
 from localcloud import cloud
 
 from .leads import led
-from .rebuilds import instances, rebuild, serving, settled
+from .rebuilds import instances, killed, rebuild, serving, settled
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("bookings")]
 
@@ -25,6 +25,8 @@ def test_retired_it_comes_back_by_one_command() -> None:
     assert run.status == 0 and "Retirement of web: done" in run.output, run.output
     assert instances()[identity][0] in ("shutting-down", "terminated")
     assert "no record" in led()
+    for step in ("serve", "activate", "retire"):  # nobody is there to be asked, and each goes on
+        assert killed(step, 1.0, "-e", "lost=true") is None
     run = rebuild("-e", "lost=true")
     assert run.status == 0, run.output
     new, there = serving()
@@ -41,7 +43,7 @@ def test_what_was_kept_for_long_enough_is_removed() -> None:
     assert kept
     run = expire()
     assert run.changed == 0, run.output
-    over = [{"Key": "drover:keep_until", "Value": "2026-11-01T00:00:00Z"}]
+    over = [{"Key": "drover:keep_until", "Value": "2020-01-01T00:00:00Z"}]
     cloud.client("ec2").create_tags(Resources=kept[:1], Tags=over)
     assert expire("--check").status == 0 and instances()[kept[0]][0] == "stopped"
     run = expire()
