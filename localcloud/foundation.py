@@ -133,8 +133,8 @@ def _address(name: str) -> str:
 def _zone(vpc: str, name: str) -> None:
     route53 = client("route53")
     if f"{name}." not in {each["Name"] for each in route53.list_hosted_zones()["HostedZones"]}:
-        where = {"VPCRegion": REGION, "VPCId": vpc}
-        route53.create_hosted_zone(Name=f"{name}.", CallerReference=vpc, VPC=where)
+        where = {"VPC": {"VPCRegion": REGION, "VPCId": vpc}, "HostedZoneConfig": {"PrivateZone": True}}
+        route53.create_hosted_zone(Name=f"{name}.", CallerReference=vpc, **where)
 
 
 def _forget(zone: str) -> None:

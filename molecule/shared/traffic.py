@@ -57,7 +57,7 @@ def diary() -> list[str]:
 
 def registered() -> int:
     """How many targets get requests, or would if they were well."""
-    elb = cloud.client("elbv2")
+    elb = cloud.moto("elbv2")  # whatever faults somebody ordered
     (group,) = elb.describe_target_groups(Names=["acme-web"])["TargetGroups"]
     found = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
     return sum(each["TargetHealth"]["State"] in ("healthy", "unhealthy") for each in found)

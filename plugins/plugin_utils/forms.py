@@ -176,7 +176,9 @@ FORMS: dict[str, Form] = {
         "a path of the Parameter Store, without a / at its end",
         "/acme/production",
     ),
-    "target group": Form(_pattern(r"[A-Za-z0-9._-]{1,100}"), "a name below target_group/ or address/", "web"),
+    "foundation name": Form(
+        _pattern(r"[A-Za-z0-9._-]{1,100}"), "a name below target_group/ or address/", "web"
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from testinfra.host import Host
 
 from localcloud import account, authority, cloud
 
+from .rebuilds import serving
 from .s3 import SUM, drover, psql
 
 
@@ -53,6 +54,15 @@ def rows(host: Host) -> str:
     psql(host, "INSERT INTO bookings SELECT n, 'canary-' || n FROM generate_series(1, 500) AS n;")
     assert drover(host, "backup")["result"] == "ok"
     return psql(host, SUM)
+
+
+@pytest.fixture
+def bookings() -> None:
+    """A table with rows on whichever instance serves, and a backup of everything."""
+    _, host = serving()
+    psql(host, "CREATE TABLE IF NOT EXISTS bookings (id int PRIMARY KEY, note text);")
+    psql(host, "INSERT INTO bookings SELECT n, 'x' FROM generate_series(1, 50) AS n ON CONFLICT DO NOTHING;")
+    host.check_output("drover backup")
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,11 @@ def begun(step: str, before: str = "") -> bool:
     return last in STEPS and STEPS.index(last) >= STEPS.index(step)
 
 
-def start(*arguments: str, playbook: str = "rebuild", root: Path = ROOT) -> subprocess.Popen[str]:
+def start(
+    *arguments: str, playbook: str = "rebuild", root: Path = ROOT, inventory: Path = INVENTORY
+) -> subprocess.Popen[str]:
     """The playbook, as a process group of its own, without a terminal."""
-    inventory = root / INVENTORY.relative_to(ROOT)
+    inventory = root / inventory.relative_to(ROOT)
     return subprocess.Popen(
         ["ansible-playbook", "-i", str(inventory), f"playbooks/{playbook}.yml", "-e", "host=web", *arguments],
         cwd=root,
@@ -99,8 +101,9 @@ def killed(step: str, delay: float, *arguments: str, root: Path = ROOT) -> Run |
 
 
 def instances() -> dict[str, tuple[str, str]]:
-    """State and part of each by its id."""
-    groups = cloud.client("ec2").describe_instances()["Reservations"]
+    """State and part of each of this client's by its id."""
+    own = [{"Name": "tag:drover:client", "Values": ["acme"]}]
+    groups = cloud.client("ec2").describe_instances(Filters=own)["Reservations"]
     return {
         each["InstanceId"]: (
             each["State"]["Name"],

@@ -24,6 +24,7 @@ from testinfra.host import Host
 
 from localcloud import faults, machines
 
+from .leads import led
 from .rebuilds import STEPS, instances, journal, killed, rebuild, serving, settled
 from .s3 import SUM, drover, psql
 
@@ -49,10 +50,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_an_instance_that_never_boots_leaves_the_old_one_serving(identity: str, host: Host) -> None:
     before = instances()
-    faults.inject("boot", "", 60, 0)
-    with traffic("boot") as seen:
-        run = rebuild("-e", "rebuild_boot_seconds=5")
-    machines.BOOTLESS.unlink()
+    faults.inject("boot", "", 600, 0)
+    try:
+        with traffic("boot") as seen:
+            run = rebuild("-e", "rebuild_boot_seconds=30")  # twice what one takes that is well
+    finally:
+        machines.BOOTLESS.unlink()
     assert run.status != 0 and "SSH does not answer" in run.output, run.output
     unharmed(seen)
     assert set(seen.written) == {201}
@@ -93,6 +96,7 @@ def test_killed_anywhere_it_goes_on(host: Host, identity: str, elsewhere: Path) 
     new, there = serving()
     assert new != identity and instances()[identity] == ("stopped", "retired")
     settled(new, there)
+    assert led() == {new}
     assert psql(there, SUM) == before
     assert MARK["release"] in there.check_output("drover marks --json")
     assert drover(there, "backup")["result"] == "ok"
@@ -127,6 +131,7 @@ def test_the_way_back_says_what_it_would_lose() -> None:
     assert set(seen.read) == {200} and set(seen.written) <= {201, 503} and seen.targets >= 1, seen
     back, there = serving()
     assert back != new and instances()[new] == ("stopped", "retired")
+    assert led() == {back}
     settled(back, there)
     assert kept and not kept - set(diary())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -21,6 +21,7 @@ from .rebuilds import (
     ended,
     instances,
     journal,
+    killed,
     owner,
     reached,
     rebuild,
@@ -38,33 +39,19 @@ BLOCK = (
 )
 
 
-@pytest.fixture
-def bookings() -> None:
-    """A table with rows on whichever instance serves, and a backup of everything."""
-    _, host = serving()
-    psql(host, "CREATE TABLE IF NOT EXISTS bookings (id int PRIMARY KEY, note text);")
-    psql(host, "INSERT INTO bookings SELECT n, 'x' FROM generate_series(1, 50) AS n ON CONFLICT DO NOTHING;")
-    host.check_output("drover backup")
-
-
 @contextmanager
 def meanwhile(step: str, what: Callable[[], object]) -> Iterator[None]:
     """Do it as soon as the step has begun."""
     before = owner()
 
     def wait() -> None:
-        if eventually(lambda: begun(step, before), 400):
-            what()
-            done.append(True)
+        assert eventually(lambda: begun(step, before), 400), f"{step} did not begin"
+        what()
 
-    done = list[bool]()
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(wait)
         yield
-    finally:
-        thread.join()
-    assert done, f"{step} did not begin"
+    done.result()
 
 
 def packs() -> dict[str, bytes]:
@@ -114,7 +101,7 @@ def refused(*arguments: str, step: str = "", what: Callable[[], object] = bool) 
 
 def test_the_new_one_does_not_converge() -> None:
     run = refused("-e", "backup_restic=/nowhere/restic")
-    assert "did not converge: Install restic" in run.output, run.output
+    assert "did not converge: Put restic" in run.output, run.output
 
 
 def test_a_smoke_test_fails() -> None:
@@ -144,6 +131,39 @@ def test_the_target_never_becomes_healthy() -> None:
 
     run = refused("-e", "rebuild_healthy_seconds=20", step="serve", what=cut)
     assert "was not healthy in all of web within 20 s" in run.output, run.output
+
+
+def test_one_that_cannot_get_well_is_given_up() -> None:
+    """By a run that goes on, for which nobody knows any more whether it got requests."""
+    identity, host = serving()
+
+    def cut() -> None:
+        over_ssh(reached(journal()["new"])).check_output(BLOCK)
+
+    with traffic("abandon") as seen:
+        with meanwhile("serve", cut):
+            assert killed("switch", 10.0) is None
+        run = rebuild("-e", "rebuild_healthy_seconds=10")
+        assert run.status != 0 and "-e abandon=true gives it up" in run.output, run.output
+        assert journal()["ended"] == ""
+        run = rebuild("-e", "abandon=true")
+        assert run.status != 0 and "Everything is as it was before" in run.output, run.output
+    unharmed(seen)
+    settled(identity, host)
+    run = rebuild("-e", "abandon=true")
+    assert run.status != 0 and "there is nothing to give up" in run.output, run.output
+
+
+def test_one_that_was_thawed_by_hand_is_not_replaced() -> None:
+    """What was written to it since its last backup would not be on the new one."""
+    identity, host = serving()
+    with traffic("thawed") as seen:
+        assert killed("serve", 0.0) is None
+        host.check_output("drover lifecycle active --wait=300")
+        run = rebuild()
+    assert run.status != 0 and "and is active again, by somebody's hand" in run.output, run.output
+    unharmed(seen)
+    settled(identity, host)
 
 
 def test_the_api_errs_during_the_switch() -> None:
@@ -209,6 +229,19 @@ def test_a_lost_host_comes_back_from_what_is_whole() -> None:
     found = set(diary())
     assert set(seen.kept) <= found and not set(later.kept) & found
     put(kept)
+    stays_away(identity)
+
+
+def stays_away(identity: str) -> None:
+    """Somebody starts the one that was lost: it reads that it was replaced, and neither serves nor saves."""
+    cloud.client("ec2").start_instances(InstanceIds=[identity])
+    host = over_ssh(reached(identity))
+    assert eventually(lambda: host.run("systemctl is-active drover-boot.service").rc == 0, 120)
+    assert "retired by its tag in EC2" in host.check_output("drover lifecycle")
+    assert not re.findall("diary|notes", host.check_output("docker ps --format '{{.Names}}'"))
+    done = host.run("drover backup")
+    assert done.rc != 0 and "another one took over" in done.stderr, done
+    cloud.client("ec2").stop_instances(InstanceIds=[identity])
 
 
 def test_two_begin_at_once() -> None:
@@ -220,19 +253,6 @@ def test_two_begin_at_once() -> None:
     run = ended(first)
     assert run.status == 0, run.output
     settled(*serving())
-
-
-def test_retired_it_comes_back_by_one_command() -> None:
-    identity, _ = serving()
-    known = diary()
-    run = rebuild(playbook="retire")
-    assert run.status == 0 and "Retirement of web: done" in run.output, run.output
-    assert instances()[identity][0] in ("shutting-down", "terminated")
-    run = rebuild("-e", "lost=true")
-    assert run.status == 0, run.output
-    new, there = serving()
-    settled(new, there)
-    assert diary() == known
 
 
 @pytest.fixture(scope="module", autouse=True)

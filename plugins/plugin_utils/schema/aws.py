@@ -22,12 +22,12 @@ INSTANCE = parts(
     subnet=text("Its subnet; else the first of `private_subnets`.", "subnet"),
     target_groups=many(
         "Target groups that send it requests, by their names below `target_group/`.",
-        items=text("A name.", "target group"),
+        items=text("A name.", "foundation name"),
         example=["web"],
     ),
     address=text(
         "An elastic address of its own, by its name below `address/`: it goes along to the next instance.",
-        "target group",
+        "foundation name",
     ),
     records=many(
         "Records of Route 53 that lead to it, for 60 s each: to its elastic or public address, else the "

@@ -300,7 +300,7 @@ def test_who_was_replaced_learns_of_it_at_a_boot(tmp_path: Path, before: str, ta
     lifecycle.note(layout, PARTS[before])
     lifecycle.heed(layout, tag)
     assert lifecycle.of(layout).name == after
-    assert ("failback.yml" in lifecycle.stuck(layout, 0.0)) == (after == "retired")
+    assert ("go back" in lifecycle.stuck(layout, 0.0)) == (after == "retired")
 
 
 @pytest.mark.parametrize("name", [*PARTS])

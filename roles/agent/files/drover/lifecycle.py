@@ -82,7 +82,7 @@ def stuck(layout: Layout, now: float) -> str:
     if part.name == ACTIVE:
         return ""
     if part.name == RETIRED:
-        return f"{part.said}; stop it, or bring it back with failback.yml"
+        return f"{part.said}; stop it (docs/rebuild.md says how to go back to it)"
     age = now - layout.lifecycle.stat().st_mtime
     return f"{part.said}, for {age / 3600:.0f} h: go on with the rebuild" if age > PATIENCE else ""
 
