@@ -100,7 +100,7 @@ def test_network_cut(identity: str, fetch: Fetch) -> None:
 
 
 def test_target_that_fails_its_check(host: Host, identity: str, fetch: Fetch) -> None:
-    proxy = service(host, "proxy", "traefik")
+    proxy = service(host, "proxy", os.environ.get("DROVER_PROXY", "traefik"))
     host.check_output(f"docker stop {proxy}")
     assert eventually(lambda: health(identity) == "unhealthy", 30)
     host.check_output(f"docker start {proxy}")
