@@ -16,7 +16,10 @@ def led() -> set[str]:
     records = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     named = [each["ResourceRecords"] for each in records if each["Name"] == "web.acme.internal."]
     for address in (value["Value"] for each in named for value in each):
-        where = [{"Name": "private-ip-address", "Values": [address]}]
+        where = [
+            {"Name": "private-ip-address", "Values": [address]},
+            {"Name": "instance-state-name", "Values": ["running"]},  # one that is gone had it before
+        ]
         groups = ec2.describe_instances(Filters=where)["Reservations"]
         found |= {each["InstanceId"] for group in groups for each in group["Instances"]} or {address}
     return found if named else found | {"no record"}
