@@ -76,7 +76,7 @@ def served(wish: Manifest) -> dict[str, list[str]]:
 
 
 @given(MANIFESTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_is_rendered_is_valid_and_says_its_places(wish: Manifest) -> None:
     wish = wish._replace(routes=tuple(_without_ours(each) for each in wish.routes))
     text = routes.text(wish, served(wish))
@@ -93,7 +93,6 @@ def _without_ours(each: Route) -> Route:
 
 
 @given(ROUTES)
-@settings(deadline=None)
 def test_route_is_read_as_it_was_written(each: Route) -> None:
     each = each._replace(allow=tuple(str(ipaddress.ip_network(one)) for one in each.allow))
     assert route.read("route", json.loads(json.dumps(route.plain(each)))) == each
@@ -249,7 +248,7 @@ def tokens(text: str) -> Iterator[str]:
 
 
 @given(ROUTES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_value_of_nginx_leaves_its_place(each: Route) -> None:
     """Blocks and directives are the same whatever the headers and the path hold."""
     plain = each._replace(

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 COLLECTION = Path(__file__).resolve().parents[3] / "compose"
-QUIET = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 PRINTABLE = [chr(code) for code in range(32, 127)]
 
 

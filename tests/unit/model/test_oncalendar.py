@@ -63,7 +63,7 @@ def test_what_systemd_takes_is_taken(value: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here to be asked")
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(some.lists(calendars() | some.text("*0123456789-:,./~ MonSudailyUTC", min_size=1), max_size=60))
 def test_systemd_says_the_same(values: list[str]) -> None:
     """It may take more: single moments, and odd spellings."""

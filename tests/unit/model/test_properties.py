@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 COLLECTION = Path(__file__).resolve().parents[3] / "compose"
-QUIET = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 NAMES = st.sampled_from(["web", "api", "db", "job", "cache-1", "Worker.x"])
 VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20)
 SECRETS = st.from_regex(r"K4[a-z0-9]{12}", fullmatch=True)

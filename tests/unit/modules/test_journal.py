@@ -646,7 +646,7 @@ class Turns:
 ACTIONS = st.lists(st.sampled_from(["begin", "take", "step", "end", "note"]), min_size=1, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     first=ACTIONS,
     second=ACTIONS,
