@@ -187,6 +187,25 @@ def test_a_mount_is_refused_before_anything_is_put_back(host: Host, mounted: set
         undo(host, [FOLDER], check=True)
 
 
+@pytest.mark.parametrize("later", [0, -3600, 5])
+def test_what_was_replaced_last_is_the_newest_whatever_the_clock_does(
+    host: Host, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    """Also within one second: nothing that is kept gets the name of another."""
+    folder, now = jobs.folder(host.layout, host.run, FOLDER), [1796099024.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    for number in range(3):
+        copy = host.layout.stack("shop") / "data/copy"
+        copy.mkdir()
+        (copy / "one").write_text(str(number))
+        before = (folder / "one").read_text()
+        room.exchange(host, FOLDER, room.Room(str(copy), copy, is_volume=False))
+        kept = room.newest(host, FOLDER)
+        assert kept and (kept.place / "one").read_text() == before
+        now[0] += later
+    assert len(list((host.layout.stack("shop") / "data").glob(".drover-before-*"))) == 3
+
+
 def test_what_is_above_both_is_no_obstacle(host: Host, mounted: set[str]) -> None:
     mounted |= {str(host.layout.stack("shop") / "data"), str(host.layout.root / "var/lib/docker/volumes")}
     assert room.obstacles(host, [FOLDER, VOLUME]) == []

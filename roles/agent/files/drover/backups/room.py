@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,7 +143,7 @@ def exchange(host: Host, job: Job, room: Room) -> str:
     something to be thrown away.
     """
     target = _exchangeable(host, job)
-    name = f"{_kept(job)}{time.strftime(STAMP)}"
+    name = _kept(job) + _stamp(newest(host, job))
     if room.is_volume:
         kept = _volume(host, name, f"{BEFORE}={job.name}").place
         swap(room.place, kept)
@@ -164,6 +165,19 @@ def newest(host: Host, job: Job) -> Room | None:
     command = ["docker", "volume", "ls", "--quiet", f"--filter=label={BEFORE}={job.name}"]
     names = sorted(each for each in host.run(command).out.split() if each.startswith(_kept(job)))
     return Room(names[-1], jobs.volume_folder(host.run, names[-1]), is_volume=True) if names else None
+
+
+def _stamp(last: Room | None) -> str:
+    """The time, but after the last one, whatever the clock did since: the newest is known by its name."""
+    at = time.time()
+    if last:
+        with suppress(ValueError):
+            at = max(at, _moment(last.source) + 1)
+    return time.strftime(STAMP, time.localtime(at))
+
+
+def _moment(name: str) -> float:
+    return time.mktime(time.strptime("-".join(name.split("-")[-2:]), STAMP))
 
 
 def _kept(job: Job) -> str:
@@ -198,6 +212,6 @@ def outdated(host: Host, days: int) -> list[str]:
 
 def _old(name: str, limit: float) -> bool:
     try:
-        return time.mktime(time.strptime("-".join(name.split("-")[-2:]), STAMP)) < limit
+        return _moment(name) < limit
     except ValueError:
         return False
